@@ -1,0 +1,1 @@
+"""AI agents in containers they cannot climb out of."""
