@@ -105,6 +105,8 @@ class MemoryTool(Message):
     kind: Literal["memory"] = "memory"
     readers: tuple[str, ...] = ("*",)
     writers: tuple[str, ...] = ("*",)
+    documents: str | None = None
+    """Folder whose files are indexed at start, for `recall` to find and cite."""
 
 
 ToolSource = Annotated[

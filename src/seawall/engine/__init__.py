@@ -1,0 +1,1 @@
+"""Applies a plan: starts processes, and stops every one it started."""

@@ -1,0 +1,1 @@
+"""What runs in an agent's container: worker, loop, hooks, renewal. No Redis client, no keys."""

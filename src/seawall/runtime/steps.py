@@ -1,0 +1,85 @@
+"""A step on its way: what every hook sees, and how hooks wrap one another.
+
+Knows nothing of models, tools or HTTP; the loop gives it a body, hooks go round it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from seawall.errors import LimitReached, Refused
+from seawall.wire.messages import Lease, Step, StepKind, Usage
+from seawall.wire.profiles import AgentProfile
+
+from .keeper_client import KeeperClient
+
+
+@dataclass
+class Task:
+    """One leased task in this process: who it is, what its journal holds, how to reach the keeper."""
+
+    lease: Lease
+    profile: AgentProfile
+    keeper: KeeperClient
+    journal: dict[str, Step] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.journal = {step.key: step for step in self.lease.journal}
+
+    def next_key(self, kind: str) -> str:
+        """The key of the next step of a kind that has no id of its own: `model#1`, `model#2`, …"""
+        self.counters[kind] = self.counters.get(kind, 0) + 1
+        return f"{kind}#{self.counters[kind]}"
+
+    def call_key(self, call_id: str) -> str:
+        """The key of a tool call. Some providers use an id again in a later response, so the
+        second use is `tool#<id>~2`: the journal must not take it for the first."""
+        name = f"tool#{call_id}"
+        uses = self.counters[name] = self.counters.get(name, 0) + 1
+        return name if uses == 1 else f"{name}~{uses}"
+
+
+@dataclass(frozen=True)
+class StepCall:
+    """One step about to happen."""
+
+    key: str
+    kind: StepKind
+    name: str
+    """The model, or the tool's function."""
+    detail: str = ""
+    """The arguments, shortened, for people."""
+    reserve: Usage = Usage()
+    """The most it may use; checked against the budgets before it happens."""
+    until: float | None = None
+    """Unix seconds by which it must have ended."""
+    measure: Callable[[object], Usage] = lambda _result: Usage()
+    """What it really used, from its result."""
+
+
+Proceed = Callable[[], Awaitable[object]]
+Hook = Callable[[Task, StepCall, Proceed], Awaitable[object]]
+
+
+def wrap(hooks: Sequence[Hook], task: Task, call: StepCall, body: Proceed) -> Proceed:
+    """`body` inside `hooks`, the first outermost."""
+    proceed = body
+    for hook in reversed(hooks):
+        proceed = _bind(hook, task, call, proceed)
+    return proceed
+
+
+def _bind(hook: Hook, task: Task, call: StepCall, inner: Proceed) -> Proceed:
+    async def proceed() -> object:
+        return await hook(task, call, inner)
+
+    return proceed
+
+
+def as_limit(refused: Refused) -> Exception:
+    """A budget refusal is a limit reached, which ends the task; any other stays what it is."""
+    if refused.code == "budget":
+        return LimitReached("budget", refused.fault, refused.remedy)
+    return refused
