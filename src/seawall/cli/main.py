@@ -55,17 +55,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in argv[: argv.index("--")] if "--" in argv else "--debug" in argv
     try:
-        code = _run(argv)
+        code = _exit_code(argv)
         sys.stdout.flush()  # a closed pipe must show itself here, not at interpreter exit
         return code
-    except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else int(bool(ending.code))
     except BrokenPipeError:
         return _pipe_closed()
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the edge
         if debug:
             traceback.print_exc()
         return _explain(_innermost(error), shown=debug)
+
+
+def _exit_code(argv: list[str]) -> int:
+    """The command's code; argparse ends `--help` and its own faults by SystemExit."""
+    try:
+        return _run(argv)
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else int(bool(ending.code))
 
 
 def _run(argv: list[str]) -> int:
