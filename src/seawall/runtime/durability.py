@@ -47,10 +47,10 @@ class StepBackend(JournalCallableOperationBackend[dict[str, Any]]):
         self,
         *,
         operation_id: object,
-        name: str,
+        name: str,  # noqa: ARG002 - the interface's; a step has a name of its own
         body: Callable[[], Awaitable[object]],
         cache_key: tuple[object, ...],
-        config: dict[str, Any],
+        config: dict[str, Any],  # noqa: ARG002 - the interface's
     ) -> object:
         """Run `body` as a journaled step; operations without effects run as they are."""
         task = CURRENT.get()

@@ -31,6 +31,4 @@ def priced(model: ModelProfile, input_tokens: int, output_tokens: int) -> Usage:
     """Tokens with their cost; an unpriced model costs nothing (a USD budget then is refused)."""
     price = prices.find(model)
     usd = prices.cost(price, input_tokens, output_tokens) if price else 0
-    return Usage(
-        input_tokens=input_tokens, output_tokens=output_tokens, usd_micros=usd, turns=1
-    )
+    return Usage(input_tokens=input_tokens, output_tokens=output_tokens, usd_micros=usd, turns=1)

@@ -1,4 +1,4 @@
-"""Renews leases from a thread of its own, so that work which blocks the event loop cannot starve it.
+"""Renews leases from a thread of its own: work that blocks the event loop cannot starve it.
 
 When the keeper says that a lease is lost or its run cancelled, the holder is told.
 """

@@ -15,6 +15,9 @@ from seawall.wire.profiles import AgentProfile
 from .keeper_client import KeeperClient
 
 
+NOTHING = Usage()
+
+
 @dataclass
 class Task:
     """One leased task in this process: who it is, what its journal holds, how to reach the keeper."""
@@ -29,13 +32,16 @@ class Task:
         self.journal = {step.key: step for step in self.lease.journal}
 
     def next_key(self, kind: str) -> str:
-        """The key of the next step of a kind that has no id of its own: `model#1`, `model#2`, …"""
+        """The key of the next step of a kind without ids of its own: `model#1`, `model#2`, …"""
         self.counters[kind] = self.counters.get(kind, 0) + 1
         return f"{kind}#{self.counters[kind]}"
 
     def call_key(self, call_id: str) -> str:
-        """The key of a tool call. Some providers use an id again in a later response, so the
-        second use is `tool#<id>~2`: the journal must not take it for the first."""
+        """The key of a tool call.
+
+        Some providers use an id again in a later response, so the second use is `tool#<id>~2`:
+        the journal must not take it for the first.
+        """
         name = f"tool#{call_id}"
         uses = self.counters[name] = self.counters.get(name, 0) + 1
         return name if uses == 1 else f"{name}~{uses}"
@@ -51,11 +57,11 @@ class StepCall:
     """The model, or the tool's function."""
     detail: str = ""
     """The arguments, shortened, for people."""
-    reserve: Usage = Usage()
+    reserve: Usage = NOTHING
     """The most it may use; checked against the budgets before it happens."""
     until: float | None = None
     """Unix seconds by which it must have ended."""
-    measure: Callable[[object], Usage] = lambda _result: Usage()
+    measure: Callable[[object], Usage] = lambda _result: NOTHING
     """What it really used, from its result."""
 
 

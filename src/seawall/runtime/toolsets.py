@@ -52,7 +52,7 @@ def _delegate(delegate: Delegate) -> Tool[Any]:
 
     schema = {
         "type": "object",
-        "properties": {"task": {"type": "string", "description": "What to do, complete in itself."}},
+        "properties": {"task": {"type": "string", "description": "What to do, whole in itself."}},
         "required": ["task"],
         "additionalProperties": False,
     }
@@ -84,7 +84,7 @@ def _told(refused: Refused) -> Exception:
 
 
 def tools(granted: Granted) -> FunctionToolset[Any]:
-    """The granted functions; two tools with a function of the same name get `tool_function` names."""
+    """The granted functions; a name that two tools share becomes `tool_function`."""
     seen = Counter(info.name for _, _, info in granted)
     made = []
     for grant, client, info in granted:

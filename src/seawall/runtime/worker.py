@@ -1,4 +1,4 @@
-"""Takes tasks for one replica of an agent, works on them one at a time, and reports how they ended."""
+"""Takes tasks for one replica of an agent, one at a time, and reports how they ended."""
 
 from __future__ import annotations
 

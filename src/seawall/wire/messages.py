@@ -1,4 +1,4 @@
-"""The keeper's messages: what agents (through gateways) and people (through the door) exchange with it.
+"""The keeper's messages, to agents (through gateways) and to people (through the door).
 
 Times are unix seconds; money is whole micro-dollars, so that sums are exact.
 """
@@ -82,7 +82,7 @@ class Renewal(Message):
 
 
 class Begin(Message):
-    """A step is about to happen (an effect may follow): seen in the trace, and for unknown outcomes."""
+    """A step is about to happen: an effect may follow, and its outcome stay unknown."""
 
     key: str
     kind: StepKind

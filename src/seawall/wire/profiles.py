@@ -1,4 +1,4 @@
-"""What each process is told about itself: an agent's profile, a tool's profile, the keeper's policy.
+"""What each process is told about itself: agents' and tools' profiles, the keeper's policy.
 
 `plan` writes these; the runtime, the bridges and the keeper read them. They hold no secret.
 """

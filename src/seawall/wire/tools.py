@@ -1,4 +1,4 @@
-"""What a tool's functions look like and what a call comes back with, for bridges, memory and agents.
+"""A tool's functions and what a call comes back with, for bridges, memory and agents.
 
 `Backend` is here, and not in `bridges`, so that memory can be one without importing bridges.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from types import TracebackType
 from typing import Any, Protocol, Self
+
+from pydantic import Field
 
 from .base import Message
 from .profiles import RetryRule
@@ -17,7 +19,7 @@ class FunctionInfo(Message):
 
     name: str
     description: str = ""
-    input_schema: dict[str, Any] = {}
+    input_schema: dict[str, Any] = Field(default_factory=dict)
     """JSON Schema of the arguments, an object."""
     retry: RetryRule = "never"
     """What to do when a call's outcome is unknown."""

@@ -1,0 +1,207 @@
+"""The embedded engine: a whole mesh in one process, with a real Valkey; no Docker.
+
+Starts what the plan says in the order of `DevEngine.__aenter__` and stops it in reverse.
+It enforces identity, grants, budgets and leases as a mesh of containers does; it cannot isolate
+memory, network or files (docs/explanation/security.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from seawall.errors import OperatorError
+from seawall.plan.model import Plan
+from seawall.wire.profiles import AgentProfile, BridgeProfile, MemoryTool
+
+from . import secrets
+from .broker import open_broker
+from .dev_gateway import DevGateway
+from .door_client import DoorClient
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+    from starlette.types import ASGIApp
+
+    from seawall.memory.backend import MemoryBackend
+    from seawall.models.scripted import Script
+    from seawall.runtime.keeper_client import KeeperClient
+    from seawall.runtime.tool_client import ToolClient
+
+GATEWAY_URL = "http://gateway"
+
+
+@dataclass(frozen=True)
+class DevOptions:
+    """What a person chose on the command line."""
+
+    folder: Path
+    """Where the spec lies; its paths are relative to it."""
+    offline: bool = False
+    """Answer from the spec's `script:` instead of real models."""
+    script: Path | None = None
+    broker: str | None = None
+    """`redis://…` of a server to use; None for an embedded one."""
+    documents: Path | None = None
+    """Folder to index instead of the one the spec names."""
+    tell: Callable[[str], None] = lambda _text: None
+    """Told what is happening while the engine starts."""
+
+
+class DevEngine:
+    """Runs the mesh inside its `async with` block; `door` is people's side."""
+
+    door: DoorClient
+
+    def __init__(self, plan: Plan, options: DevOptions) -> None:
+        self._plan, self._options = plan, options
+        self._stack = AsyncExitStack()
+        self._tools: dict[str, ASGIApp] = {}
+        self._script: Script | None = None
+        self._keys: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        """Start everything; on a failure everything started is stopped again.
+
+        Raises:
+            OperatorError: a key is missing, the broker does not answer, a tool does not start.
+        """
+        try:
+            self._models()
+            slow = asyncio.create_task(asyncio.to_thread(import_runtime))
+            bridges = asyncio.create_task(self._bridges())
+            self._stack.push_async_callback(settled, bridges)
+            self._broker = await self._open_broker()
+            await self._open_door()
+            await slow
+            await bridges
+            self._workers()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._stack.aclose()
+
+    def _models(self) -> None:
+        """Load the script, or find every key, before anything else starts."""
+        if not self._options.offline:
+            self._keys = secrets.model_keys(self._plan, self._options.folder)
+            return
+        from seawall.models import scripted
+
+        if self._options.script is None:
+            raise OperatorError(
+                "seawall.yaml: script",
+                "--offline needs a script, and the spec names none",
+                "Add `script: FILE`, or drop --offline to use real models",
+            )
+        self._script = scripted.load(self._options.script)
+
+    async def _open_broker(self) -> str:
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="seawall-"))
+        self._options.tell("broker")
+        return await self._stack.enter_async_context(
+            open_broker(self._options.broker, Path(folder))
+        )
+
+    async def _open_door(self) -> None:
+        from seawall.keeper.door import door_app
+        from seawall.keeper.store import Store
+
+        self._options.tell("keeper")
+        store = await self._stack.enter_async_context(Store(self._broker, self._plan.policy))
+        http = await self._stack.enter_async_context(in_process(door_app(store)))
+        self.door = DoorClient(http)
+
+    async def _bridges(self) -> None:
+        await asyncio.gather(*(self._bridge(profile) for profile in self._plan.bridges()))
+
+    async def _bridge(self, profile: BridgeProfile) -> None:
+        from seawall.bridges.backends import open_backend
+        from seawall.bridges.bridge import Bridge
+
+        self._options.tell(f"tool {profile.tool}")
+        memory = None
+        if isinstance(profile.source, MemoryTool):
+            memory = await self._memory(profile.source)
+        backend = open_backend(profile, folder=self._options.folder, memory=memory)
+        bridge = await self._stack.enter_async_context(Bridge(profile, backend))
+        self._tools[profile.tool] = bridge.app
+
+    async def _memory(self, source: MemoryTool) -> MemoryBackend:
+        from seawall.engine.dev_memory import open_memory
+
+        documents = self._options.documents
+        if documents is None and source.documents:
+            documents = self._options.folder / source.documents
+        return await open_memory(self._options.folder, documents, self._options.tell)
+
+    def _workers(self) -> None:
+        from seawall.runtime.worker import Worker
+
+        for workload in self._plan.agents():
+            profile = workload.profile
+            assert isinstance(profile, AgentProfile)  # noqa: S101 - what agents() promises
+            for number in range(1, workload.replicas + 1):
+                worker = Worker(
+                    profile,
+                    f"{profile.name}-{number}",
+                    lambda name=profile.name: self._keeper(name),
+                    lambda tool, name=profile.name: self._tool_client(name, tool),
+                    self._model,
+                )
+                running = asyncio.create_task(worker.run(), name=f"worker {profile.name}-{number}")
+                self._stack.push_async_callback(settled, running)
+
+    @asynccontextmanager
+    async def _keeper(self, agent: str) -> AsyncIterator[KeeperClient]:
+        """A client of the keeper through the agent's gateway.
+
+        Its connections are its own: the renewer opens one in another thread's loop.
+        """
+        from seawall.keeper.app import agents_app
+        from seawall.keeper.store import Store
+        from seawall.runtime.keeper_client import KeeperClient
+
+        async with Store(self._broker, self._plan.policy) as store:
+            gateway = DevGateway(agent, agents_app(store), {})
+            async with in_process(gateway, f"{GATEWAY_URL}/keeper") as http:
+                yield KeeperClient(http)
+
+    def _tool_client(self, agent: str, tool: str) -> ToolClient:
+        raise NotImplementedError
+
+    def _model(self, profile: AgentProfile) -> Model:
+        if self._script is not None:
+            return self._script.model(profile.name)
+        from seawall.models.providers import build
+
+        return build(profile.model, self._keys.get(profile.model.secret or ""))
+
+
+def import_runtime() -> None:
+    """Import what the workers need, in a thread, while the rest starts (about 1.5 s)."""
+    import seawall.runtime.worker  # noqa: F401
+
+
+@asynccontextmanager
+async def in_process(app: ASGIApp, url: str = GATEWAY_URL) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client whose server is `app`, in this process."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url=url, timeout=None) as http:  # noqa: S113 - every wait has its own limit
+        yield http
+
+
+async def settled(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait until it has ended."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
