@@ -8,19 +8,17 @@ SDK is imported at the first call, so that an idle agent does not pay for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import httpx
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from seawall.errors import OperatorError, Refused
 from seawall.wire.messages import Fault
 from seawall.wire.tools import CallOutcome, FunctionInfo
 
-if TYPE_CHECKING:
-    from mcp import ClientSession
+Result = TypeVar("Result", bound=BaseModel)
 
 LIST_SECONDS_MAX = 60.0
 GRACE_SECONDS = 5.0
@@ -35,17 +33,17 @@ class ToolClient:
 
     async def list(self, headers: Mapping[str, str]) -> list[FunctionInfo]:
         """The functions this agent was granted. Raises Refused, or OperatorError."""
+        import mcp_types
         from mcp import MCPError
 
-        found: list[FunctionInfo] = []
+        request = mcp_types.ListToolsRequest()
         try:
-            async with asyncio.timeout(LIST_SECONDS_MAX), self._session(headers) as session:
-                page = await session.list_tools()
-                found += [_info(listed) for listed in page.tools]
+            async with asyncio.timeout(LIST_SECONDS_MAX):
+                page = await self._exchange(request, mcp_types.ListToolsResult, headers)
         except (MCPError, TimeoutError) as error:
             why = str(error) or f"no answer in {LIST_SECONDS_MAX:g} s"
             raise OperatorError(self._place, why) from None
-        return found
+        return [_info(listed) for listed in page.tools]
 
     async def call(
         self,
@@ -62,12 +60,9 @@ class ToolClient:
             params=mcp_types.CallToolRequestParams(name=function, arguments=arguments)
         )
         try:
-            async with (
-                asyncio.timeout(timeout_seconds + GRACE_SECONDS),
-                self._session(headers) as session,
-            ):
+            async with asyncio.timeout(timeout_seconds + GRACE_SECONDS):
                 # not call_tool(): it lists all functions first, for output schemas we do not use
-                result = await session.send_request(request, mcp_types.CallToolResult)
+                result = await self._exchange(request, mcp_types.CallToolResult, headers)
         except TimeoutError:
             words = f"{function} timed out after {timeout_seconds:g} s"
             return CallOutcome(text=words, is_error=True)
@@ -79,37 +74,45 @@ class ToolClient:
     def _place(self) -> str:
         return self._url.removesuffix("/mcp").rpartition("/")[2] or self._url
 
-    @asynccontextmanager
-    async def _session(self, headers: Mapping[str, str]) -> AsyncIterator[ClientSession]:
-        """A session for one exchange; a refusal or a lost link seen on the way is raised."""
+    async def _exchange(
+        self, request: Any, expected: type[Result], headers: Mapping[str, str]
+    ) -> Result:
+        """One request and its result; a refusal or a lost link seen on the way is raised."""
         import httpx2
-        import mcp_types
         from mcp import ClientSession, MCPError
         from mcp.client.streamable_http import streamable_http_client
-        from mcp_types.version import LATEST_MODERN_VERSION
 
         carrier = _carrier(self._http, headers)
-        agreed = mcp_types.DiscoverResult(
-            supported_versions=[LATEST_MODERN_VERSION],
-            capabilities=mcp_types.ServerCapabilities(),
-            ttl_ms=0,
-            cache_scope="public",
-        )
-        try:
-            async with (
-                httpx2.AsyncClient(transport=carrier) as client,
-                streamable_http_client(self._url, http_client=client) as (read, write),
-                ClientSession(read, write) as session,
-            ):
-                session.adopt(agreed)
-                yield session
-        except MCPError:
-            if carrier.fault is not None:
-                fault = carrier.fault
-                raise Refused(fault.code, fault.reason, fault.remedy, self._place) from None
-            if carrier.lost:
-                raise OperatorError(self._place, f"no answer: {carrier.lost}") from None
-            raise
+        error: MCPError | None = None
+        async with (
+            httpx2.AsyncClient(transport=carrier) as client,
+            streamable_http_client(self._url, http_client=client) as (read, write),
+            ClientSession(read, write) as session,
+        ):
+            session.adopt(_agreed())
+            try:
+                return await session.send_request(request, expected)
+            except MCPError as caught:
+                error = caught  # raised outside: the SDK's task groups would wrap it
+        if carrier.fault is not None:
+            fault = carrier.fault
+            raise Refused(fault.code, fault.reason, fault.remedy, self._place)
+        if carrier.lost:
+            raise OperatorError(self._place, f"no answer: {carrier.lost}")
+        raise error
+
+
+def _agreed() -> Any:
+    """The version both ends speak, so that none is asked for."""
+    import mcp_types
+    from mcp_types.version import LATEST_MODERN_VERSION
+
+    return mcp_types.DiscoverResult(
+        supported_versions=[LATEST_MODERN_VERSION],
+        capabilities=mcp_types.ServerCapabilities(),
+        ttl_ms=0,
+        cache_scope="public",
+    )
 
 
 def _carrier(http: httpx.AsyncClient, headers: Mapping[str, str]) -> Any:

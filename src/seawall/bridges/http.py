@@ -1,0 +1,96 @@
+"""A tool that is an MCP server at a URL; connected at first use and again when the link is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from seawall.errors import OperatorError
+from seawall.wire.tools import Caller, CallOutcome, FunctionInfo
+
+from .meta import from_tool
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+CONNECT_SECONDS_MAX = 15.0
+
+
+class UrlBackend:
+    """Speaks to one server over streamable HTTP."""
+
+    def __init__(self, tool: str, url: str) -> None:
+        self._tool, self._url = tool, url
+        self._lock = asyncio.Lock()
+        self._connection: Connection | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._drop()
+
+    async def list(self) -> list[FunctionInfo]:
+        """Every function of the server. Raises OperatorError when it does not answer."""
+        from mcp import MCPError
+
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS_MAX):
+                tools = await (await self._open()).tools()
+        except (TimeoutError, MCPError) as error:
+            await self._drop()
+            raise self._unreachable(error) from None
+        return [from_tool(listed, trusted=False) for listed in tools]
+
+    async def call(
+        self,
+        function: str,
+        arguments: dict[str, Any],
+        caller: Caller,  # noqa: ARG002 - a stranger is not told who asks
+    ) -> CallOutcome:
+        """Call one function."""
+        from mcp import MCPError
+
+        try:
+            connection = await self._open()
+            return await connection.call(function, arguments)
+        except OperatorError as error:
+            return CallOutcome(text=str(error), is_error=True)
+        except MCPError as error:
+            await self._drop()  # a session may be gone at the server; the next call opens another
+            return CallOutcome(text=f"the tool refused the call: {error}", is_error=True)
+
+    async def _open(self) -> Connection:
+        from mcp import MCPError
+        from mcp.client.streamable_http import streamable_http_client
+
+        from .connection import Connection
+
+        async with self._lock:
+            if self._connection is None or not self._connection.alive:
+                try:
+                    self._connection = await Connection.open(
+                        streamable_http_client(self._url), CONNECT_SECONDS_MAX
+                    )
+                except (TimeoutError, MCPError, OSError, ExceptionGroup) as error:
+                    raise self._unreachable(error) from None
+            return self._connection
+
+    async def _drop(self) -> None:
+        async with self._lock:
+            gone, self._connection = self._connection, None
+        if gone is not None:
+            await gone.close()
+
+    def _unreachable(self, error: BaseException) -> OperatorError:
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        why = str(error) or type(error).__name__
+        fault = f"the MCP server at {self._url} does not answer: {why}"
+        return OperatorError(f"tools/{self._tool}", fault)
