@@ -1,0 +1,52 @@
+"""The journal: what a task has done, in order, each step once."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+from seawall.errors import Refused
+from seawall.wire.messages import Begin, Step
+
+from .leases import Holder
+from .store import Store
+
+KEY_CHARS_MAX = 200
+DETAIL_CHARS_MAX = 500
+
+
+def check_key(key: str) -> None:
+    """Refuse a key that is empty or too long."""
+    if not key or len(key) > KEY_CHARS_MAX:
+        raise Refused("bad_request", f"a key has 1 to {KEY_CHARS_MAX} characters")
+
+
+def check_size(store: Store, what: str, text: str) -> int:
+    """The text's size in bytes; raises Refused `payload` when it is over the limit."""
+    size = len(text.encode())
+    size_max = store.policy.limits.payload_bytes_max
+    if size > size_max:
+        raise Refused("payload", f"{what} has {size} bytes, at most {size_max} are allowed")
+    return size
+
+
+async def begin(store: Store, held: Holder, message: Begin) -> None:
+    """Note that a step is about to happen."""
+    check_key(message.key)
+    await store.run(
+        "begin", *held, message.key, message.kind, message.name[:KEY_CHARS_MAX],
+        message.until or "", message.detail[:DETAIL_CHARS_MAX],
+    )  # fmt: skip
+
+
+async def record(store: Store, held: Holder, step: Step) -> None:
+    """Append a finished step and settle its reservation; the same step again changes nothing."""
+    check_key(step.key)
+    size = check_size(store, "the step's payload", step.payload)
+    used = step.usage
+    spent = (used.input_tokens, used.output_tokens, used.usd_micros, used.turns, used.tool_calls)
+    if min(spent) < 0:
+        raise Refused("bad_request", "usage may not be negative")
+    digest = hashlib.sha256(step.payload.encode()).hexdigest()
+    line = step.model_copy(update={"at": time.time()}).model_dump_json()
+    await store.run("record", *held, step.key, step.kind, digest, size, line, *spent)

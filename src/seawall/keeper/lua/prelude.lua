@@ -1,0 +1,213 @@
+-- Shared by every script: the clock, bells, events, leases, budgets and endings.
+-- `bells` wake waiting requests: q:<agent> work queued, t:<task> task ended, e:<run> event written.
+local P = KEYS[1]
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
+local stamp = string.format('%.6f', now)
+local day_key = P .. 'day:' .. math.floor(now / 86400)
+local bells, rung = {}, {}
+
+local function refuse(code, reason, remedy)
+  error({refused = {code, reason, remedy or ''}})
+end
+
+local function ring(name)
+  if not rung[name] then
+    rung[name] = true
+    bells[#bells + 1] = name
+  end
+end
+
+-- Redis refuses "-0" and "1e+15" as integers.
+local function int(n) return string.format('%d', n) end
+
+local function add(key, field, n)
+  if n ~= 0 then redis.call('HINCRBY', key, field, int(n)) end
+end
+
+-- Never cuts through a UTF-8 sequence.
+local function cut(text)
+  if #text <= TEXT_MAX then return text end
+  local last = TEXT_MAX
+  while last > 0 do
+    local b = string.byte(text, last + 1)
+    if b < 128 or b > 191 then break end
+    last = last - 1
+  end
+  return string.sub(text, 1, last) .. '…'
+end
+
+local function emit(run, task, agent, kind, data)
+  redis.call('XADD', P .. 'events:' .. run, 'MAXLEN', EVENTS_MAX, '*', 'at', stamp,
+    'task', task, 'agent', agent, 'kind', kind, 'data', cjson.encode(data))
+  ring('e:' .. run)
+end
+
+local function usage_of(key)
+  local u = redis.call('HMGET', key, 'in', 'out', 'usd', 'turns', 'calls')
+  return {input_tokens = tonumber(u[1] or 0), output_tokens = tonumber(u[2] or 0),
+    usd_micros = tonumber(u[3] or 0), turns = tonumber(u[4] or 0), tool_calls = tonumber(u[5] or 0)}
+end
+
+-- A reservation is "turns calls tokens usd day-key".
+local function give_back(run, reservation)
+  local turns, calls, tokens, usd, day = string.match(reservation, '(%d+) (%d+) (%d+) (%d+) (.+)')
+  local key = P .. 'run:' .. run
+  add(key, 'r_turns', -tonumber(turns))
+  add(key, 'r_calls', -tonumber(calls))
+  add(key, 'r_tokens', -tonumber(tokens))
+  add(key, 'r_usd', -tonumber(usd))
+  if redis.call('EXISTS', day) == 1 then
+    add(day, 'r_tokens', -tonumber(tokens))
+    add(day, 'r_usd', -tonumber(usd))
+  end
+  return tonumber(turns), tonumber(calls)
+end
+
+local function limit_reached(t, limit, used, max)
+  if redis.call('HSETNX', P .. 'run:' .. t.run, 'hit:' .. limit, '1') == 1 then
+    emit(t.run, t.id, t.agent, 'budget.reached', {limit = limit, used = used, max = max})
+  end
+end
+
+local function amount(limit, n)
+  if string.find(limit, 'usd') then return string.format('%.4f USD', n / 1000000) end
+  return int(n)
+end
+
+-- Refuses when what is used and reserved leaves no room for `asked`; '' as `max` is no limit.
+local function room(t, limit, used, asked, max)
+  if asked <= 0 or max == '' or not max or used + asked <= tonumber(max) then return end
+  limit_reached(t, limit, used, tonumber(max))
+  local place = string.find(limit, '^day/') and 'budgets/' or 'budgets/run/'
+  refuse('budget', limit .. ': ' .. amount(limit, used) .. ' of ' .. amount(limit, tonumber(max)) ..
+    ' used or reserved, this needs ' .. amount(limit, asked),
+    'Finish with what is there, or raise ' .. place .. string.gsub(limit, '_micros', ''))
+end
+
+local function evict()
+  for _ = 1, 5 do
+    if redis.call('ZCARD', P .. 'finished') <= FINISHED_MAX then return end
+    local run = redis.call('ZPOPMIN', P .. 'finished')[1]
+    for _, task in ipairs(redis.call('LRANGE', P .. 'tasks:' .. run, 0, -1)) do
+      redis.call('UNLINK', P .. 'task:' .. task, P .. 'journal:' .. task, P .. 'steps:' .. task,
+        P .. 'children:' .. task, P .. 'reserved:' .. task, P .. 'begun:' .. task)
+    end
+    local key = redis.call('HGET', P .. 'run:' .. run, 'key')
+    if key and key ~= '' then redis.call('DEL', P .. 'start:' .. key) end
+    redis.call('UNLINK', P .. 'run:' .. run, P .. 'tasks:' .. run, P .. 'events:' .. run)
+    redis.call('ZREM', P .. 'runs', run)
+  end
+end
+
+local function alive(state) return state == 'queued' or state == 'running' end
+
+local function end_task(task, state, by, output, failure)
+  local key = P .. 'task:' .. task
+  local f = redis.call('HMGET', key, 'run', 'agent', 'state')
+  local run, agent = f[1], f[2]
+  if f[3] == 'queued' then redis.call('LREM', P .. 'queue:' .. agent, 1, task) end
+  local reservations = redis.call('HVALS', P .. 'reserved:' .. task)
+  for _, reservation in ipairs(reservations) do give_back(run, reservation) end
+  redis.call('UNLINK', P .. 'reserved:' .. task)
+  redis.call('ZREM', P .. 'leases', task)
+  redis.call('HSET', key, 'state', state, 'ended', stamp, 'by', by)
+  local data
+  if failure then
+    redis.call('HSET', key, 'failure', failure)
+    data = {failure = cjson.decode(failure)}
+  else
+    redis.call('HSET', key, 'output', output)
+    data = {output = cut(output), usage = usage_of(key)}
+  end
+  emit(run, task, agent, 'task.' .. state, data)
+  ring('t:' .. task)
+  for _, child in ipairs(redis.call('LRANGE', P .. 'children:' .. task, 0, -1)) do
+    if alive(redis.call('HGET', P .. 'task:' .. child, 'state')) then
+      end_task(child, 'cancelled', 'keeper', nil,
+        cjson.encode({kind = 'cancelled', reason = 'the task that asked for it has ended'}))
+    end
+  end
+end
+
+local function end_run(run, state, output, failure)
+  local key = P .. 'run:' .. run
+  local f = redis.call('HMGET', key, 'state', 'agent', 'main')
+  if not alive(f[1]) then return end
+  redis.call('HSET', key, 'state', state, 'ended', stamp)
+  local left = failure or cjson.encode({kind = 'cancelled', reason = 'the run has ended'})
+  for _, task in ipairs(redis.call('LRANGE', P .. 'tasks:' .. run, 0, -1)) do
+    if alive(redis.call('HGET', P .. 'task:' .. task, 'state')) then
+      local of_main = task == f[3] and state == 'failed'
+      end_task(task, of_main and 'failed' or 'cancelled', 'keeper', nil, left)
+    end
+  end
+  redis.call('ZREM', P .. 'deadlines', run)
+  redis.call('SREM', P .. 'active', run)
+  redis.call('ZADD', P .. 'finished', stamp, run)
+  if failure then
+    redis.call('HSET', key, 'failure', failure)
+    emit(run, f[3], f[2], 'run.' .. state, {failure = cjson.decode(failure), usage = usage_of(key)})
+  else
+    redis.call('HSET', key, 'output', output)
+    emit(run, f[3], f[2], 'run.' .. state, {output = output, usage = usage_of(key)})
+  end
+  evict()
+end
+
+-- Ends a task, and its run when it is the run's main task.
+local function close(task, state, by, output, failure)
+  local run = redis.call('HGET', P .. 'task:' .. task, 'run')
+  end_task(task, state, by, output, failure)
+  if redis.call('HGET', P .. 'run:' .. run, 'main') == task then
+    end_run(run, state == 'dead' and 'failed' or state, output, failure)
+  end
+end
+
+local function end_by_deadline(run)
+  local f = redis.call('HMGET', P .. 'run:' .. run, 'main', 'agent', 'b_seconds')
+  limit_reached({id = f[1], agent = f[2], run = run}, 'seconds', tonumber(f[3]), tonumber(f[3]))
+  end_run(run, 'failed', nil, cjson.encode({kind = 'deadline',
+    reason = 'the run took longer than the ' .. f[3] .. ' seconds it may take'}))
+end
+
+-- The task that this lease holds, or a refusal. Fencing: only the newest delivery's secret fits.
+local function held(task, secret, agent)
+  local f = redis.call('HMGET', P .. 'task:' .. task, 'lease', 'agent', 'run', 'state', 'by', 'failure')
+  if not f[1] or f[1] ~= secret then
+    refuse('lease_lost', 'this lease is no longer valid: the task was given to another replica',
+      'Drop the task and take another')
+  end
+  if f[2] ~= agent then refuse('identity', 'this lease belongs to another agent') end
+  local t = {id = task, agent = f[2], run = f[3], state = f[4], by = f[5], failure = f[6]}
+  if t.state == 'running' then
+    t.deadline = redis.call('HGET', P .. 'run:' .. t.run, 'deadline')
+    if t.deadline ~= '' and tonumber(t.deadline) <= now then
+      end_by_deadline(t.run)
+      f = redis.call('HMGET', P .. 'task:' .. task, 'state', 'by', 'failure')
+      t.state, t.by, t.failure = f[1], f[2], f[3]
+    end
+  end
+  return t
+end
+
+-- As `held`, and the task is still running: what every write asks for.
+local function live(task, secret, agent)
+  local t = held(task, secret, agent)
+  if t.state == 'running' then return t end
+  if t.by == 'holder' then refuse('lease_lost', 'the task has ended') end
+  refuse('cancelled', cjson.decode(t.failure).reason, 'Stop working on the task')
+end
+
+local function queue(run, task, agent, parent, input, depth, ancestry)
+  if redis.call('LLEN', P .. 'queue:' .. agent) >= QUEUE_MAX then
+    refuse('queue_full', int(QUEUE_MAX) .. ' tasks wait for ' .. agent .. ' already',
+      'Try again later, or give it more replicas')
+  end
+  redis.call('HSET', P .. 'task:' .. task, 'run', run, 'agent', agent, 'parent', parent,
+    'input', input, 'depth', depth, 'ancestry', ancestry, 'state', 'queued', 'attempts', 0)
+  redis.call('RPUSH', P .. 'tasks:' .. run, task)
+  redis.call('RPUSH', P .. 'queue:' .. agent, task)
+  emit(run, task, agent, 'task.queued', {parent = parent, input = cut(input), depth = tonumber(depth)})
+  ring('q:' .. agent)
+end

@@ -1,0 +1,152 @@
+"""The keeper's only way to the broker: scripts that change everything at once, and bells.
+
+Knows Redis and nothing of HTTP. What the scripts mean is in the modules beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from importlib import resources
+from types import TracebackType
+from typing import Any, Self
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.commands.core import AsyncScript
+from redis.exceptions import RedisError
+
+from seawall.errors import Refused
+from seawall.wire.profiles import KeeperPolicy
+
+from .bells import Bells
+
+SCRIPTS = (
+    "start", "take", "put_back", "renew", "authorize", "reclaim", "begin", "record", "reserve",
+    "release", "delegate", "result", "close", "progress", "cancel",
+)  # fmt: skip
+CONNECTIONS_MAX = 32
+"""Broker connections of one keeper; a request waits for one, and never holds one while it waits."""
+TEXT_BYTES_MAX = 4000
+"""Of an input, output or progress text in an event or dead letter; the task holds the whole."""
+DEAD_LETTERS_MAX = 1000
+STEPS_MAX = 20_000
+"""Steps that one task may begin."""
+
+log = logging.getLogger("seawall.keeper")
+
+
+class Store:
+    """One mesh's state in the broker: `await Store.connect(...)`, then `async with` or `aclose`."""
+
+    def __init__(self, redis: Redis, policy: KeeperPolicy) -> None:
+        # redis-py annotates answers as unions over sync and async, bytes and text.
+        self.redis: Any = redis
+        self.policy = policy
+        self.prefix = f"seawall:{policy.mesh}:"
+        self.bells = Bells(redis, self.prefix + "bells")
+        self.closing = False
+        self._scripts = _load(redis, policy)
+        self._reclaimer: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def connect(cls, url: str, policy: KeeperPolicy) -> Store:
+        """Connect to the broker at `url` and start listening and reclaiming.
+
+        Raises redis' ConnectionError when the broker does not answer.
+        """
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS_MAX,
+            timeout=5,
+            decode_responses=True,
+            socket_timeout=10,
+            socket_connect_timeout=3,
+            retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2),
+        )
+        redis = Redis.from_pool(pool)
+        store = cls(redis, policy)
+        try:
+            await store.redis.ping()
+        except BaseException:
+            await redis.aclose()
+            raise
+        store.bells.start()
+        store._reclaimer = asyncio.create_task(store._reclaim(), name="keeper reclaim")
+        return store
+
+    async def aclose(self) -> None:
+        """Wake and refuse what waits, then let go of the broker."""
+        self.closing = True
+        if self._reclaimer:
+            self._reclaimer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reclaimer
+        await self.bells.stop()
+        await self.redis.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def run(self, script: str, *args: str | int | float) -> list[Any]:
+        """Run one script; its answer without the leading `ok`. Raises Refused."""
+        reply = await self._scripts[script](keys=[self.prefix], args=args)
+        if reply[0] == "refused":
+            raise Refused(*reply[1:4])
+        return list(reply[1:])
+
+    def wait_seconds(self, wanted: float) -> float:
+        """How long a request that asks for `wanted` seconds may wait."""
+        return max(0.0, min(wanted, self.policy.limits.wait_seconds_max))
+
+    async def _reclaim(self) -> None:
+        """Take back what dead holders left; every keeper does, in any order."""
+        every_seconds = min(1.0, self.policy.limits.lease_seconds / 4)
+        while True:
+            try:
+                if (await self.run("reclaim"))[0] >= 100:
+                    continue
+            except RedisError as error:
+                log.warning("could not look for expired leases: %s", error)
+            await asyncio.sleep(every_seconds)
+
+
+def _load(redis: Redis, policy: KeeperPolicy) -> dict[str, AsyncScript]:
+    """Every script, with the policy's limits as constants."""
+    folder = resources.files(__package__) / "lua"
+    read = {n: (folder / f"{n}.lua").read_text("utf-8") for n in (*SCRIPTS, "prelude", "epilogue")}
+    head = _constants(policy) + read["prelude"] + "\nlocal function main()\n"
+    tail = "\nend\n" + read["epilogue"]
+    return {name: AsyncScript(redis, head + read[name] + tail) for name in SCRIPTS}
+
+
+def _constants(policy: KeeperPolicy) -> str:
+    limits = policy.limits
+    values: dict[str, float | None] = {
+        "EVENTS_MAX": limits.events_max,
+        "QUEUE_MAX": limits.queue_max,
+        "RUNS_MAX": limits.runs_max,
+        "FINISHED_MAX": limits.finished_runs_max,
+        "JOURNAL_MAX": limits.journal_bytes_max,
+        "ATTEMPTS_MAX": limits.attempts_max,
+        "LEASE": limits.lease_seconds,
+        "DAY_USD": policy.day.usd_micros,
+        "DAY_TOKENS": policy.day.tokens,
+        "TEXT_MAX": TEXT_BYTES_MAX,
+        "DEAD_MAX": DEAD_LETTERS_MAX,
+        "STEPS_MAX": STEPS_MAX,
+    }
+    lines = (
+        f"local {k} = {repr(v) if v is not None else chr(39) * 2}\n" for k, v in values.items()
+    )
+    return "".join(lines)
