@@ -94,7 +94,7 @@ async def _rows(store: Store, what: str, ids: list[str], fields: tuple[str, ...]
     pipe = store.redis.pipeline(transaction=False)
     for name in ids:
         pipe.hmget(f"{store.prefix}{what}:{name}", list(fields))
-    return await pipe.execute()
+    return list(await pipe.execute())
 
 
 def _view(run: str, row: list[Any]) -> RunView:

@@ -18,7 +18,7 @@ from redis.backoff import ExponentialBackoff
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
-from seawall.errors import Refused
+from seawall.errors import OperatorError, Refused
 from seawall.wire.profiles import KeeperPolicy
 
 from .bells import Bells
@@ -39,24 +39,15 @@ log = logging.getLogger("seawall.keeper")
 
 
 class Store:
-    """One mesh's state in the broker: `await Store.connect(...)`, then `async with` or `aclose`."""
+    """One mesh's state in the broker, open inside `async with` or from `connect` to `aclose`.
 
-    def __init__(self, redis: Redis, policy: KeeperPolicy) -> None:
-        # redis-py annotates answers as unions over sync and async, bytes and text.
-        self.redis: Any = redis
+    It belongs to the event loop that opened it.
+    """
+
+    def __init__(self, url: str, policy: KeeperPolicy) -> None:
         self.policy = policy
         self.prefix = f"seawall:{policy.mesh}:"
-        self.bells = Bells(redis, self.prefix + "bells")
         self.closing = False
-        self._scripts = _load(redis, policy)
-        self._reclaimer: asyncio.Task[None] | None = None
-
-    @classmethod
-    async def connect(cls, url: str, policy: KeeperPolicy) -> Store:
-        """Connect to the broker at `url` and start listening and reclaiming.
-
-        Raises redis' ConnectionError when the broker does not answer.
-        """
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=CONNECTIONS_MAX,
@@ -67,15 +58,31 @@ class Store:
             retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), 2),
         )
         redis = Redis.from_pool(pool)
-        store = cls(redis, policy)
-        try:
-            await store.redis.ping()
-        except BaseException:
-            await redis.aclose()
-            raise
-        store.bells.start()
-        store._reclaimer = asyncio.create_task(store._reclaim(), name="keeper reclaim")
+        # redis-py annotates answers as unions over sync and async, bytes and text.
+        self.redis: Any = redis
+        self.bells = Bells(redis, self.prefix + "bells")
+        self._scripts = _load(redis, policy)
+        self._reclaimer: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def connect(cls, url: str, policy: KeeperPolicy) -> Store:
+        """An open store. Raises OperatorError when the broker does not answer."""
+        store = cls(url, policy)
+        await store.open()
         return store
+
+    async def open(self) -> None:
+        """See that the broker answers, then start to listen and to reclaim."""
+        try:
+            await self.redis.ping()
+        except (RedisError, OSError) as error:
+            await self.redis.aclose()
+            reason = f"it does not answer ({type(error).__name__})"
+            raise OperatorError(
+                "broker", reason, "See that it runs, and that its URL is right"
+            ) from error
+        self.bells.start()
+        self._reclaimer = asyncio.create_task(self._reclaim(), name="keeper reclaim")
 
     async def aclose(self) -> None:
         """Wake and refuse what waits, then let go of the broker."""
@@ -88,6 +95,7 @@ class Store:
         await self.redis.aclose()
 
     async def __aenter__(self) -> Self:
+        await self.open()
         return self
 
     async def __aexit__(

@@ -7,7 +7,7 @@ import asyncio
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from seawall.errors import Refused
+from seawall.errors import OperatorError, Refused
 from seawall.wire.messages import (
     Begin,
     Delegated,
@@ -40,7 +40,7 @@ async def call(
     wait_seconds: float = 0.0,
     retried: bool = True,
 ) -> httpx.Response:
-    """One request to the keeper. Raises Refused, with code `keeper_down` when nobody answers."""
+    """One request to the keeper. Raises Refused, or OperatorError when it or its broker is away."""
     headers = {"content-type": "application/json"} if message else {}
     if token:
         headers["authorization"] = f"Bearer {token}"
@@ -52,25 +52,30 @@ async def call(
                 method, path, content=content, headers=headers, timeout=timeout
             )
         except httpx.TransportError as error:
-            refused = Refused("keeper_down", f"the keeper does not answer ({type(error).__name__})")
+            away = _away(f"it does not answer ({type(error).__name__})")
         else:
             if response.status_code < 400:
                 return response
-            refused = _refusal(response)
-            if refused.code != "broker_down":
-                raise refused
+            away = _refused_or_away(response)
         if pause is None or not retried:
             break
         await asyncio.sleep(pause)
-    raise refused
+    raise away
 
 
-def _refusal(response: httpx.Response) -> Refused:
+def _refused_or_away(response: httpx.Response) -> OperatorError:
+    """Raise the refusal of a 4xx; what a 5xx says may pass."""
     try:
         fault = Fault.model_validate_json(response.content)
     except ValidationError:
-        return Refused("keeper_down", f"the keeper answered with HTTP {response.status_code}")
-    return Refused(fault.code, fault.reason, fault.remedy)
+        return _away(f"it answered with HTTP {response.status_code}")
+    if response.status_code < 500:
+        raise Refused(fault.code, fault.reason, fault.remedy)
+    return OperatorError("keeper", fault.reason, fault.remedy)
+
+
+def _away(reason: str) -> OperatorError:
+    return OperatorError("keeper", reason, "See that the mesh runs")
 
 
 class KeeperClient:
