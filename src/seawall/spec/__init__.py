@@ -1,0 +1,1 @@
+"""What the author writes: `seawall.yaml` read, checked and typed. Runs nothing, reads no secret."""

@@ -1,0 +1,54 @@
+"""From a model's reference in a spec to its profile: settings, key by convention, fallbacks."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from seawall.wire.profiles import ModelProfile
+
+from .model import ModelSettings, Spec
+from .units import is_loopback
+
+KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
+"""Provider to the secret that holds its key, unless the spec names another."""
+HOSTS = {"anthropic": "api.anthropic.com", "openai": "api.openai.com"}
+_MICROS = 1_000_000
+
+
+def profile(spec: Spec, name: str, *, fallbacks: bool = True) -> ModelProfile:
+    """The profile of a checked spec's model; a fallback's own fallbacks do not count."""
+    settings = spec.models.get(name, ModelSettings())
+    ref = settings.model or name
+    prices = settings.prices
+    return ModelProfile(
+        ref=ref,
+        base_url=settings.base_url,
+        secret=_secret(ref, settings),
+        output_tokens_max=settings.output_tokens,
+        temperature=settings.temperature,
+        timeout_seconds=settings.timeout,
+        retries_max=settings.retries,
+        usd_micros_per_mtok_input=None if prices is None else round(prices.input * _MICROS),
+        usd_micros_per_mtok_output=None if prices is None else round(prices.output * _MICROS),
+        fallbacks=tuple(profile(spec, other, fallbacks=False) for other in settings.fallbacks)
+        if fallbacks
+        else (),
+    )
+
+
+def provider(spec: Spec, name: str) -> str:
+    """The provider's word of a model's reference."""
+    settings = spec.models.get(name)
+    return ((settings.model if settings else None) or name).partition(":")[0]
+
+
+def _secret(ref: str, settings: ModelSettings) -> str | None:
+    if settings.secret is not None:
+        return settings.secret
+    if settings.base_url is not None:
+        url = urlsplit(settings.base_url)
+        if url.scheme == "http" or is_loopback(url.hostname or ""):
+            return (
+                None  # a server of one's own: it wants no key, and a provider's is not its to see
+            )
+    return KEYS.get(ref.partition(":")[0])
