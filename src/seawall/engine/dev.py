@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -75,13 +76,10 @@ class DevEngine:
         """
         try:
             self._models()
-            slow = asyncio.create_task(asyncio.to_thread(import_runtime))
-            bridges = asyncio.create_task(self._bridges())
-            self._stack.push_async_callback(settled, bridges)
             self._broker = await self._open_broker()
+            import_slow(self._plan)
             await self._open_door()
-            await slow
-            await bridges
+            await self._bridges()
             self._workers()
         except BaseException:
             await self._stack.aclose()
@@ -114,13 +112,16 @@ class DevEngine:
         )
 
     async def _open_door(self) -> None:
+        from seawall.keeper.app import agents_app
         from seawall.keeper.door import door_app
         from seawall.keeper.store import Store
 
         self._options.tell("keeper")
-        store = await self._stack.enter_async_context(Store(self._broker, self._plan.policy))
+        opened = await Store.connect(self._broker, self._plan.policy)
+        store = await self._stack.enter_async_context(opened)
         http = await self._stack.enter_async_context(in_process(door_app(store)))
         self.door = DoorClient(http)
+        self._keeper_app = agents_app(store)
 
     async def _bridges(self) -> None:
         await asyncio.gather(*(self._bridge(profile) for profile in self._plan.bridges()))
@@ -134,7 +135,11 @@ class DevEngine:
         if isinstance(profile.source, MemoryTool):
             memory = await self._memory(profile.source)
         backend = open_backend(profile, folder=self._options.folder, memory=memory)
-        bridge = await self._stack.enter_async_context(Bridge(profile, backend))
+        bridge = Bridge(profile, backend)
+        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        hosting = asyncio.create_task(host(bridge, ready), name=f"bridge {profile.tool}")
+        self._stack.push_async_callback(settled, hosting)
+        await ready
         self._tools[profile.tool] = bridge.app
 
     async def _memory(self, source: MemoryTool) -> MemoryBackend:
@@ -155,8 +160,8 @@ class DevEngine:
                 worker = Worker(
                     profile,
                     f"{profile.name}-{number}",
-                    lambda name=profile.name: self._keeper(name),
-                    lambda tool, name=profile.name: self._tool_client(name, tool),
+                    partial(self._keeper, profile.name),
+                    partial(self._tool_client, profile),
                     self._model,
                 )
                 running = asyncio.create_task(worker.run(), name=f"worker {profile.name}-{number}")
@@ -172,13 +177,20 @@ class DevEngine:
         from seawall.keeper.store import Store
         from seawall.runtime.keeper_client import KeeperClient
 
-        async with Store(self._broker, self._plan.policy) as store:
+        async with await Store.connect(self._broker, self._plan.policy) as store:
             gateway = DevGateway(agent, agents_app(store), {})
             async with in_process(gateway, f"{GATEWAY_URL}/keeper") as http:
                 yield KeeperClient(http)
 
-    def _tool_client(self, agent: str, tool: str) -> ToolClient:
-        raise NotImplementedError
+    def _tool_client(self, agent: AgentProfile, tool: str) -> ToolClient:
+        """A client of one tool through the agent's gateway, which knows only granted tools."""
+        from seawall.runtime.tool_client import ToolClient
+
+        granted = {grant.tool: self._tools[grant.tool] for grant in agent.tools}
+        gateway = DevGateway(agent.name, self._keeper_app, granted)
+        transport = httpx.ASGITransport(gateway, raise_app_exceptions=False)
+        http = httpx.AsyncClient(transport=transport, timeout=None)  # noqa: S113 - calls have limits
+        return ToolClient(http, f"{GATEWAY_URL}/tools/{tool}/mcp")
 
     def _model(self, profile: AgentProfile) -> Model:
         if self._script is not None:
@@ -188,9 +200,17 @@ class DevEngine:
         return build(profile.model, self._keys.get(profile.model.secret or ""))
 
 
-def import_runtime() -> None:
-    """Import what the workers need, in a thread, while the rest starts (about 1.5 s)."""
+def import_slow(plan: Plan) -> None:
+    """Import the large libraries, in one thread and before any other starts.
+
+    Imports of two threads that meet in one package can hand out half-made modules.
+    """
     import seawall.runtime.worker  # noqa: F401
+
+    if any(isinstance(bridge.source, MemoryTool) for bridge in plan.bridges()):
+        from seawall.memory.service import preload
+
+        preload()
 
 
 @asynccontextmanager
@@ -199,6 +219,18 @@ async def in_process(app: ASGIApp, url: str = GATEWAY_URL) -> AsyncIterator[http
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=url, timeout=None) as http:  # noqa: S113 - every wait has its own limit
         yield http
+
+
+async def host(part: AbstractAsyncContextManager[Any], ready: asyncio.Future[None]) -> None:
+    """Keep a part open until cancelled: what it opens in a task it must close in the same one."""
+    try:
+        async with part:
+            ready.set_result(None)
+            await asyncio.Event().wait()
+    except Exception as error:
+        if ready.done():
+            raise
+        ready.set_exception(error)
 
 
 async def settled(task: asyncio.Task[Any]) -> None:
