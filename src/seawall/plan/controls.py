@@ -1,6 +1,6 @@
 """The hardening measures, by name. Engines say which they enforce.
 
-A missing required one stops an engine. A spec loosens them by explicit keys only, and the plan shows where.
+A missing required one stops an engine. A spec loosens them by explicit keys only.
 """
 
 from __future__ import annotations

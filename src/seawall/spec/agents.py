@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, Tag, field_validator
 
 from .base import SpecModel, WorkloadKeys
-from .units import Name, Seconds, Text, fault
+from .units import Name, Text, fault
 
 
 class AgentBudget(SpecModel):
@@ -16,7 +16,6 @@ class AgentBudget(SpecModel):
     usd: float | None = Field(None, gt=0, description="US dollars; no limit by default.")
     tokens: int | None = Field(None, gt=0, description="Input and output tokens together.")
     turns: int = Field(50, gt=0, le=10_000, description="Model responses; 50 by default.")
-    time: Seconds | None = Field(None, description="How long a task may take.")
 
 
 class AgentKeys(WorkloadKeys):

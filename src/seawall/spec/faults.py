@@ -39,7 +39,8 @@ class Fault:
     def __str__(self) -> str:
         where = "".join(f"{part}: " for part in (self.place, written(self.path)) if str(part))
         text = f"{where}{self.fault}."
-        return f"{text} {self.remedy}." if self.remedy else text
+        stop = "" if self.remedy.endswith("?") else "."
+        return f"{text} {self.remedy}{stop}" if self.remedy else text
 
 
 @dataclass(slots=True)
@@ -79,6 +80,6 @@ def nearest(word: str, known: Iterable[str], kind: str = "") -> str:
     ordered = sorted(known)
     near = difflib.get_close_matches(word, ordered, n=1, cutoff=0.6)
     if near:
-        return f"Did you mean {near[0]!r}"
+        return f"Did you mean {near[0]!r}?"
     listed = ", ".join(ordered[:20])
     return f"Known{f' {kind}' if kind else ''}: {listed}" if listed else "None are defined"

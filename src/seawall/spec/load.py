@@ -74,26 +74,26 @@ def _without(data: Any, path: Path) -> Any:
     stand_ins = {"seawall": 1, "name": "unnamed", "main": first}
     if len(path) == 1 and path[0] in stand_ins:
         return {**data, path[0]: stand_ins[path[0]]}
+    while path and not _holds(data, path):
+        path = path[:-1]  # a missing key is a fault of what should hold it
     return _drop(data, path) if path else data
 
 
 def _drop(data: Any, path: Path) -> Any:
     head, rest = path[0], path[1:]
     if isinstance(data, dict):
-        if head not in data:
-            return data
-        if not rest or not _holds(data[head], rest):
+        if not rest:
             return {key: value for key, value in data.items() if key != head}
         return {k: _drop(v, rest) if k == head else v for k, v in data.items()}
-    if isinstance(data, tuple) and isinstance(head, int) and head < len(data):
-        if not rest or not _holds(data[head], rest):
+    if isinstance(data, tuple):
+        if not rest:
             return tuple(value for index, value in enumerate(data) if index != head)
         return tuple(_drop(v, rest) if i == head else v for i, v in enumerate(data))
     return data
 
 
 def _holds(data: Any, path: Path) -> bool:
-    """Whether there is something at `path`; a missing key is a fault of what should hold it."""
+    """Whether there is something at `path`."""
     for part in path:
         try:
             data = data[part]

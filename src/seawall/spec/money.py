@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from seawall.wire.profiles import ModelProfile
+
 from .agents import DeclaredAgent
 from .base import HeaderAuth, QueryAuth
 from .faults import Path, nearest
@@ -18,6 +20,15 @@ from .units import is_loopback
 if TYPE_CHECKING:
     from .checks import Checker
 
+PRICED = frozenset(
+    {
+        "anthropic:claude-haiku-4-5", "anthropic:claude-opus-4-1", "anthropic:claude-opus-4-5",
+        "anthropic:claude-sonnet-4-0", "anthropic:claude-sonnet-4-5", "openai:gpt-4.1",
+        "openai:gpt-4.1-mini", "openai:gpt-4o", "openai:gpt-4o-mini", "openai:gpt-5",
+        "openai:gpt-5-mini",
+    }
+)  # fmt: skip
+"""Models that the price library knows: asking it takes 0.3 s. A test asks it for each."""
 TYPO_RATIO_MIN = 0.85
 """Two secrets' names more alike than this, one of them undeclared, are taken for one mistyped."""
 
@@ -76,7 +87,10 @@ def _known(checker: Checker, name: str, path: Path) -> bool:
 def _provider(checker: Checker, path: Path, word: str) -> bool:
     if word in KEYS:
         return True
-    remedy = f"{nearest(word, KEYS, 'providers')}; for a compatible server, openai with base_url"
+    hint = nearest(word, KEYS, "providers")
+    remedy = (
+        hint if hint.endswith("?") else f"{hint}; for a compatible server, openai: with base_url"
+    )
     checker.add(path, f"there is no provider {word!r}", remedy)
     return False
 
@@ -99,19 +113,23 @@ def _prices(checker: Checker, usable: set[str]) -> None:
     paths += [
         ("agents", n, "budget", "usd") for n, a in checker.spec.agents.items() if a.budget.usd
     ]
-    if not paths:
-        return
-    from seawall.models import prices  # late: its data takes long to import
-
-    told = set()
-    for name, path in _named(checker.spec):
+    told: set[str] = set()
+    for name, path in _named(checker.spec) if paths else ():
         if name in usable and name not in told:
             told.add(name)
-            if prices.find(profile(checker.spec, name, fallbacks=False)) is None:
+            if not _is_priced(profile(checker.spec, name, fallbacks=False)):
                 wanted = "/".join(str(part) for part in paths[0])
                 fault = f"no price is known for {name!r}, and {wanted} must be counted"
                 remedy = f"Give models/{name}/prices (zero is a price), or remove the usd budgets"
                 checker.add(path, fault, remedy)
+
+
+def _is_priced(model: ModelProfile) -> bool:
+    if model.usd_micros_per_mtok_input is not None or model.ref in PRICED:
+        return True
+    from seawall.models import prices  # late: its data takes long to import
+
+    return prices.find(model) is not None
 
 
 def check_secrets(checker: Checker) -> None:

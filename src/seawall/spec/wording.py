@@ -64,7 +64,10 @@ def _words(item: Any, path: Path, value: Any) -> tuple[str, str]:
         return "is not a known key", nearest(str(path[-1]), _known(path[:-1], item["loc"]), "keys")
     if kind in _TYPES:
         wanted, remedy = _TYPES[kind]
-        return f"must be {wanted}{_got(path, value)}", remedy
+        return (
+            f"must be {wanted}{_got(path, value)}",
+            remedy if kind != "string_type" or isinstance(value, int | float) else "",
+        )
     if kind in _BOUNDS:
         word, key = _BOUNDS[kind]
         bound = "zero" if context[key] == 0 else f"{context[key]:g}"
@@ -88,7 +91,9 @@ def _bound_remedy(path: Path) -> str:
 
 
 def _which(path: Path, value: Any) -> tuple[str, str]:
-    kinds = tuple(_KINDS[str(path[0])]) if path[0] != "agents" else CODE_KEYS
+    kinds = CODE_KEYS if path[0] == "agents" else tuple(_KINDS[str(path[0])])
+    if path[-1] == "auth":
+        kinds = ("header", "query")
     given = [key for key in kinds if isinstance(value, dict) and key in value]
     if len(given) > 1:
         return f"has {' and '.join(given)}, which exclude each other", "Keep one of them"

@@ -1,0 +1,53 @@
+"""`seawall check`: every fault of a spec at once; with `--schema`, what a spec may hold."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    parser.add_argument("-f", "--file", type=Path, default=Path("seawall.yaml"))
+    parser.add_argument("--env", help="lay seawall.ENV.yaml over the file")
+    parser.add_argument("--schema", action="store_true", help="print the JSON Schema and end")
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check; 0 when there is no fault, 2 when there are."""
+    if args.schema:
+        from seawall.spec.model import json_schema
+
+        print(json.dumps(json_schema(), indent=2))
+        return 0
+    from seawall.errors import SpecError
+
+    try:
+        counts = _check(args.file, args.env)
+    except SpecError as error:
+        if not args.json:
+            raise
+        print(json.dumps({"ok": False, "faults": error.faults}))
+        return error.exit_code
+    if args.json:
+        print(json.dumps({"ok": True, "faults": []}))
+    else:
+        print(f"{args.file}: {counts}: no fault.")
+    return 0
+
+
+def _check(file: Path, env: str | None) -> str:
+    """Load the spec, and work out its plan: some faults show only there."""
+    from seawall.plan.compile import compile_plan
+    from seawall.spec.load import load
+    from seawall.spec.sources import read
+
+    spec = load(file, env)
+    compile_plan(spec, read(spec))
+    return f"{_count(len(spec.agents), 'agent')}, {_count(len(spec.tools), 'tool')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
