@@ -73,7 +73,7 @@ def test_the_coder_computed_over_what_they_found(events: list[dict[str, Any]]) -
     coder = [e["data"]["output"] for e in of_kind(events, "task.done") if e["agent"] == "coder"]
     computed = json.loads(coder[0])
     assert computed["passages"] >= 1
-    assert computed["top"][0]["source"] == "tides.md"
+    assert computed["top"][0]["file"] == "tides.md"
 
 
 def test_usage_is_counted_over_the_whole_tree(events: list[dict[str, Any]]) -> None:
@@ -137,17 +137,21 @@ def stuck(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     for line in process.stdout:
         if "began model" in line:
             break
+    else:
+        pytest.fail(f"it ended early: {process.communicate()[1]}")
     yield process
     process.kill()
     process.communicate()
 
 
 def brokers(process: subprocess.Popen[str]) -> list[int]:
-    """The Valkey servers in the process's session."""
-    listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "-s", str(process.pid)], capture_output=True, text=True
-    )
-    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "valkey" in line]
+    """The Valkey servers among the process's descendants."""
+    listed = subprocess.run(["ps", "-wweo", "pid=,ppid=,args="], capture_output=True, text=True)
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    family = {process.pid}
+    for _generation in range(4):
+        family |= {int(pid) for pid, parent, _ in rows if int(parent) in family}
+    return [int(pid) for pid, _, args in rows if int(pid) in family and "valkey-server" in args]
 
 
 def alive(pids: list[int]) -> list[int]:

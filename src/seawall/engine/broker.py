@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from seawall.errors import OperatorError
 
@@ -146,7 +147,9 @@ async def _check(url: str) -> None:
     except AuthenticationError as error:
         raise OperatorError("broker", "the server wants another password", remedy) from error
     except (RedisError, OSError, UnicodeError) as error:
-        raise OperatorError("broker", "no server answers there", remedy) from error
+        where = urlsplit(url)  # not the URL itself: it may hold a password
+        place = where.path if where.scheme == "unix" else f"{where.hostname}:{where.port or 6379}"
+        raise OperatorError("broker", f"no server answers at {place}", remedy) from error
     finally:
         await redis.aclose()
     if tuple(int(part) for part in str(found).split(".")[:2]) < VERSION_LEAST:

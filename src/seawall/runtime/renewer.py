@@ -26,7 +26,7 @@ class Held:
     """A lease being renewed; `lost` says why it ended, once it did."""
 
     lease: Lease
-    on_end: Callable[[], None]
+    on_end: Callable[[], object]
     lost: str | None = None
 
     def end(self, reason: str) -> None:
@@ -55,7 +55,7 @@ class Renewer:
         self._thread.join()
 
     @contextmanager
-    def hold(self, lease: Lease, on_end: Callable[[], None]) -> Iterator[Held]:
+    def hold(self, lease: Lease, on_end: Callable[[], object]) -> Iterator[Held]:
         """Keep `lease` alive inside the block. `on_end` is called in the renewer's thread."""
         held = Held(lease, on_end)
         renewing = asyncio.run_coroutine_threadsafe(self._renew(held), self._loop)

@@ -14,13 +14,12 @@ from seawall.wire.profiles import AgentProfile
 
 from .keeper_client import KeeperClient
 
-
 NOTHING = Usage()
 
 
 @dataclass
 class Task:
-    """One leased task in this process: who it is, what its journal holds, how to reach the keeper."""
+    """One leased task in this process: who it is, its journal, the way to the keeper."""
 
     lease: Lease
     profile: AgentProfile

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from seawall.errors import LimitReached, OperatorError, Refused
@@ -57,7 +58,7 @@ class Worker:
     async def _work(self, keeper: KeeperClient, renewer: Renewer, lease: Lease) -> None:
         loop = asyncio.get_running_loop()
         job = asyncio.create_task(self._outcome(keeper, lease))
-        with renewer.hold(lease, lambda: loop.call_soon_threadsafe(job.cancel)) as held:
+        with renewer.hold(lease, partial(loop.call_soon_threadsafe, job.cancel)) as held:
             try:
                 outcome = await job
             except asyncio.CancelledError:
