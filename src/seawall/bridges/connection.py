@@ -59,7 +59,9 @@ class Connection:
     async def close(self) -> None:
         """End the session and whatever its transport runs."""
         self._stop.set()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.wait({self._task})  # not gather(): our own end must not cut its short
+        if not self._task.cancelled():
+            self._task.exception()  # a server that died has been told of at its call
 
     async def ping(self, seconds: float) -> bool:
         """Whether the server still answers."""

@@ -105,8 +105,13 @@ class ServerProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with anyio.CancelScope(shield=True):
-            await self._stop()
+        # a task of its own: anyio's shield does not hold off asyncio's own cancellation
+        stopping = asyncio.create_task(self._stop())
+        try:
+            await asyncio.shield(stopping)
+        except asyncio.CancelledError:
+            await asyncio.wait({stopping})
+            raise
 
     async def _stop(self) -> None:
         process = self._child

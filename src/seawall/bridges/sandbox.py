@@ -54,8 +54,11 @@ RUN_PYTHON = FunctionInfo(
 class _Session:
     monty: MontySession
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
     used: float = 0.0
-    started: bool = False
+    worker: int | None = None
+    """Process id once started."""
+    ended: bool = False
 
 
 class SandboxBackend:
@@ -66,6 +69,8 @@ class SandboxBackend:
         self._printed_bytes_max = max(1024, output_bytes_max - WORDS_BYTES)
         self._sessions: dict[str, _Session] = {}
         self._pool: Monty | None = None
+        self._slots = asyncio.Semaphore(SESSIONS_MAX)
+        self._admission = asyncio.Lock()
         # Threads and the synchronous interface: pydantic-monty 1.4's asynchronous one aborted
         # the interpreter at exit in four of ten trials.
         self._threads = ThreadPoolExecutor(SESSIONS_MAX * 2, thread_name_prefix="sandbox")
@@ -98,23 +103,33 @@ class SandboxBackend:
             return _error(f"the code is above {size(CODE_BYTES_MAX)}; send less at a time")
         # without a task the session is the agent's, never shared between agents
         key = "\n".join((caller.agent, caller.run, caller.task))
-        session = await self._session(key)
-        async with session.lock:
-            return await self._feed(key, session, code)
+        async with self._slots:
+            while True:
+                session = await self._session(key)
+                try:
+                    async with session.lock:
+                        if not session.ended:  # a call before us in this task may have reset it
+                            return await self._feed(key, session, code)
+                finally:
+                    session.users -= 1
 
     async def _session(self, key: str) -> _Session:
+        """The task's session, counted as used by one more."""
         now = asyncio.get_running_loop().time()
-        for old, idle in tuple(self._sessions.items()):
-            if now - idle.used > IDLE_SECONDS_MAX and old != key and not idle.lock.locked():
-                await self._drop(old, idle)
-        if key not in self._sessions:
-            await self._make_room()
-            self._sessions[key] = _Session(self._new(), used=now)
-        self._sessions[key].used = now
-        return self._sessions[key]
+        async with self._admission:
+            for old, idle in tuple(self._sessions.items()):
+                if now - idle.used > IDLE_SECONDS_MAX and old != key and not idle.users:
+                    await self._drop(old, idle)
+            if key not in self._sessions:
+                await self._make_room()
+                self._sessions[key] = _Session(self._new())
+            session = self._sessions[key]
+            session.used = now
+            session.users += 1
+            return session
 
     async def _make_room(self) -> None:
-        free = [(s.used, k) for k, s in self._sessions.items() if not s.lock.locked()]
+        free = [(s.used, k) for k, s in self._sessions.items() if not s.users]
         if len(self._sessions) >= SESSIONS_MAX and free:
             _, oldest = min(free)
             await self._drop(oldest, self._sessions[oldest])
@@ -139,15 +154,14 @@ class SandboxBackend:
 
         printed = CollectString(max_bytes=self._printed_bytes_max)
         try:
-            if not session.started:
+            if session.worker is None:
                 await self._run(session.monty.__enter__)
-                session.started = True
+                session.worker = session.monty.worker_pid  # not to be had while code runs
             value = await self._run(lambda: session.monty.feed_run(code, print_callback=printed))
         except MontyError as error:
             return await self._failed(key, session, error, printed.output)
         except asyncio.CancelledError:
-            self._kill(session)
-            self._sessions.pop(key, None)
+            await self._drop(key, session, kill=True)
             raise
         shown = "" if value is None else f"=> {value!r}"
         text = "\n".join(part for part in (printed.output.rstrip("\n"), shown) if part)
@@ -196,19 +210,20 @@ class SandboxBackend:
         return "", False
 
     async def _drop(self, key: str, session: _Session, *, kill: bool = False) -> None:
-        self._sessions.pop(key, None)
+        session.ended = True
+        if self._sessions.get(key) is session:
+            del self._sessions[key]
         if kill:
             self._kill(session)
-        if session.started:
-            session.started = False
+        if session.worker is not None:
+            session.worker = None
             with contextlib.suppress(Exception):  # a killed worker has nothing to say
                 await self._run(session.monty.__exit__, None, None, None)
 
     def _kill(self, session: _Session) -> None:
-        pid = session.monty.worker_pid if session.started else None
-        if pid:
+        if session.worker is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(session.worker, signal.SIGKILL)
 
     async def _run(self, work: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +51,7 @@ class _Generation:
     connection: Connection
     calls: int = 0
     retired: bool = False
+    frozen: bool = False
 
     @property
     def usable(self) -> bool:
@@ -66,6 +67,7 @@ class StdioBackend:
         self._current: _Generation | None = None
         self._all: set[_Generation] = set()
         self._chores: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()
         self._starts: list[float] = []
 
     async def __aenter__(self) -> Self:
@@ -81,7 +83,10 @@ class StdioBackend:
         for chore in self._chores:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
-        await asyncio.gather(*(self._end(g) for g in tuple(self._all)))
+        for generation in tuple(self._all):
+            self._end(generation)
+        while self._endings:
+            await asyncio.wait(self._endings)
 
     async def list(self) -> list[FunctionInfo]:
         """Every function of the server. Raises OperatorError when it cannot start."""
@@ -170,18 +175,23 @@ class StdioBackend:
         if not lost and generation.process.alive:
             return f"the tool refused the call: {error}"
         self._retire(generation)
+        if generation.frozen:
+            return "the tool's server hung in another call and was ended with this one"
         return f"the tool's server failed during the call: {await generation.process.last_words()}"
 
     def _given_up(self, generation: _Generation) -> None:
         if self._launch.ours:
             self._retire(generation)  # a thread cannot be ended, its process can
-        else:
-            self._later(self._retire_if_hung(generation))
+        self._later(self._end_if_hung(generation))
 
-    async def _retire_if_hung(self, generation: _Generation) -> None:
-        if not await generation.connection.ping(PING_SECONDS_MAX):
-            self._retire(generation)
-            self._end_if_done(generation)
+    async def _end_if_hung(self, generation: _Generation) -> None:
+        """End a server that answers nobody, with the calls of others that it holds up."""
+        if await generation.connection.ping(PING_SECONDS_MAX):
+            return
+        generation.frozen = True
+        self._retire(generation)
+        if generation in self._all:
+            self._end(generation)
 
     def _retire(self, generation: _Generation) -> None:
         generation.retired = True
@@ -190,14 +200,17 @@ class StdioBackend:
 
     def _end_if_done(self, generation: _Generation) -> None:
         if generation.retired and not generation.calls and generation in self._all:
-            self._all.discard(generation)
-            self._later(generation.connection.close())
+            self._end(generation)
 
-    async def _end(self, generation: _Generation) -> None:
+    def _end(self, generation: _Generation) -> None:
         self._all.discard(generation)
-        await generation.connection.close()
+        self._track(generation.connection.close(), self._endings)
 
-    def _later(self, work: Any) -> None:
-        chore = asyncio.create_task(work)
-        self._chores.add(chore)
-        chore.add_done_callback(self._chores.discard)
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        self._track(work, self._chores)
+
+    @staticmethod
+    def _track(work: Coroutine[Any, Any, None], held: set[asyncio.Task[None]]) -> None:
+        task = asyncio.create_task(work)
+        held.add(task)
+        task.add_done_callback(held.discard)
