@@ -25,7 +25,7 @@ _NOTHING = constant({})
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's core schema: `on`, `no`, `010` and `1:30` are text, as written."""
 
-    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}  # type: ignore[misc]
 
 
 for _tag, _pattern, _first in (

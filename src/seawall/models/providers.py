@@ -1,0 +1,158 @@
+"""Real models: `anthropic:…`, `openai:…` and any server that speaks like either, by `base_url`.
+
+One provider's library is imported only when a model of it is built: each costs tens of megabytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from seawall.errors import OperatorError
+from seawall.wire.profiles import ModelProfile
+
+if TYPE_CHECKING:
+    import httpx2
+    from pydantic_ai.models import Model
+    from pydantic_ai.settings import ModelSettings
+
+    from .retries import OnRetry
+
+CONNECT_SECONDS_MAX = 10.0
+NO_KEY = "no-key-needed"
+"""Sent to servers that want no key: both client libraries refuse to send nothing."""
+
+
+def build(
+    profile: ModelProfile,
+    key: str | None,
+    *,
+    keys: Mapping[str, str] | None = None,
+    on_retry: OnRetry | None = None,
+    sleep: Callable[[float], Any] | None = None,
+) -> Model:
+    """The model a profile describes, its fallbacks behind it.
+
+    `key` is the profile's own; `keys` are those of its fallbacks, by name of secret. Raises
+    OperatorError for an unknown provider or a missing key, now, and for a model that fails, later.
+    """
+    known = {**(keys or {}), **({profile.secret: key} if profile.secret and key else {})}
+    first = _patient(profile, key, on_retry, sleep)
+    if not profile.fallbacks:
+        return first
+    others = [
+        build(other, known.get(other.secret or ""), keys=known, on_retry=on_retry, sleep=sleep)
+        for other in profile.fallbacks
+    ]
+    from .fallbacks import FallingBackModel
+
+    return FallingBackModel(profile, first, *others)
+
+
+def _patient(
+    profile: ModelProfile,
+    key: str | None,
+    on_retry: OnRetry | None,
+    sleep: Callable[[float], Any] | None,
+) -> Model:
+    provider, _, name = profile.ref.partition(":")
+    makers: dict[str, Callable[[ModelProfile, str, str], Model]] = {
+        "anthropic": _anthropic,
+        "openai": _openai,
+    }
+    if provider not in makers or not name:
+        raise OperatorError(
+            f"model {profile.ref}",
+            "no such provider",
+            f"Write {' or '.join(f'{known}:NAME' for known in makers)}",
+        )
+    if not key and (profile.secret is not None or profile.base_url is None):
+        raise _no_key(profile, provider)
+
+    from .retries import Patience, RetryingModel
+
+    patience = Patience(profile, key, on_retry)
+    if sleep is not None:
+        patience = Patience(profile, key, on_retry, sleep)
+    return RetryingModel(makers[provider](profile, name, key or NO_KEY), patience)
+
+
+def _no_key(profile: ModelProfile, provider: str) -> OperatorError:
+    secret = profile.secret or f"{provider.upper()}_API_KEY"
+    return OperatorError(
+        f"model {profile.ref}",
+        f"the key {secret} is not set",
+        f"Set {secret}, or run with --offline to answer from the spec's script",
+    )
+
+
+def _anthropic(profile: ModelProfile, name: str, key: str) -> Model:
+    from anthropic import AsyncAnthropic
+    from pydantic_ai.models.anthropic import AnthropicModel
+    from pydantic_ai.providers.anthropic import AnthropicProvider
+
+    from .model_errors import HOMES
+
+    http = _http_client(profile)
+    client = AsyncAnthropic(
+        api_key=key,
+        base_url=profile.base_url or HOMES["anthropic"],
+        http_client=http,
+        max_retries=0,
+    )
+    provider = AnthropicProvider(anthropic_client=client)
+    _own(provider, http, profile)
+    return AnthropicModel(name, provider=provider, settings=_settings(profile))
+
+
+def _openai(profile: ModelProfile, name: str, key: str) -> Model:
+    from openai import AsyncOpenAI
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.profiles.openai import OpenAIModelProfile
+    from pydantic_ai.providers.openai import OpenAIProvider
+    from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+    from .model_errors import HOMES
+
+    http = _http_client(profile)
+    base_url = profile.base_url or HOMES["openai"]
+    client = AsyncOpenAI(api_key=key, base_url=base_url, http_client=http, max_retries=0)
+    settings = _settings(profile)
+    # Ollama knows only `max_tokens`; OpenAI's own newer models know only `max_completion_tokens`.
+    if base_url == HOMES["openai"] or re.match(r"(gpt-\d|o\d)", name):
+        ours = OpenAIProvider(openai_client=client)
+        _own(ours, http, profile)
+        return OpenAIChatModel(name, provider=ours, settings=settings)
+    theirs = OpenAICompatibleProvider(
+        "openai-compatible",
+        openai_client=client,
+        profile=OpenAIModelProfile(openai_chat_supports_max_completion_tokens=False),
+    )
+    _own(theirs, http, profile)
+    return OpenAIChatModel(name, provider=theirs, settings=settings)
+
+
+def _settings(profile: ModelProfile) -> ModelSettings:
+    from pydantic_ai.settings import ModelSettings
+
+    settings = ModelSettings(max_tokens=profile.output_tokens_max)
+    if profile.temperature is not None:
+        settings["temperature"] = profile.temperature
+    return settings
+
+
+def _http_client(profile: ModelProfile) -> httpx2.AsyncClient:
+    import httpx2
+
+    silence = profile.timeout_seconds
+    timeout = httpx2.Timeout(silence, connect=min(silence, CONNECT_SECONDS_MAX))
+    # No redirects: a key goes to the server that the spec names, and nowhere else.
+    return httpx2.AsyncClient(timeout=timeout, follow_redirects=False)
+
+
+def _own(provider: Any, http: httpx2.AsyncClient, profile: ModelProfile) -> None:
+    # pydantic-ai closes a client when the agent that uses it closes, and makes it anew on another
+    # event loop, but only one that it made itself; a client with retries off must come from us.
+    provider._own_http_client = http
+    provider._http_client_factory = lambda: _http_client(profile)
