@@ -72,7 +72,7 @@ class SandboxBackend:
         self._slots = asyncio.Semaphore(SESSIONS_MAX)
         self._admission = asyncio.Lock()
         # Threads and the synchronous interface: pydantic-monty 1.4's asynchronous one aborted
-        # the interpreter at exit in four of ten trials.
+        # the interpreter at exit in 5 of 15 trials.
         self._threads = ThreadPoolExecutor(SESSIONS_MAX * 2, thread_name_prefix="sandbox")
 
     async def __aenter__(self) -> Self:

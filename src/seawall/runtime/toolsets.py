@@ -94,6 +94,8 @@ def tools(granted: Granted) -> FunctionToolset[Any]:
 
 
 def _tool(name: str, grant: ToolGrant, client: ToolClient, info: FunctionInfo) -> Tool[Any]:
+    timeout = info.timeout_seconds or grant.timeout_seconds
+
     async def run(**arguments: Any) -> str:
         here = current()
         sent = {
@@ -101,7 +103,7 @@ def _tool(name: str, grant: ToolGrant, client: ToolClient, info: FunctionInfo) -
             headers.STEP: STEP.get(),
         }
         try:
-            outcome = await client.call(info.name, arguments, sent, grant.timeout_seconds)
+            outcome = await client.call(info.name, arguments, sent, timeout)
         except (OperatorError, Refused) as error:
             raise ToolFailed(str(error)) from None
         if outcome.is_error:
