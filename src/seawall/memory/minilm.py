@@ -51,8 +51,11 @@ def build(weights: dict[str, Array], *, quantised: bool = True) -> bytes:
     """Return the encoder as an ONNX file: `input_ids`, `attention_mask` to `embedding`.
 
     Quantised, the matrices are int8 per output column and the word table is uint8 per tensor: a
-    quarter of the size, about twice as fast. `onnxruntime.quantization` does the same, but its
-    import and its passes over the graph cost seconds that the first run does not have.
+    quarter of the size, about twice as fast. Cosine with full precision is 0.98 and above on
+    sentences and passages, 0.96 on two or three words; of 30 questions over 38 passages 28 had the
+    same best passage. Keeping the widest matrix in floats gave 29, at up to half the speed.
+    `onnxruntime.quantization` does the same, but its import and its passes over the graph cost
+    seconds that the first run does not have.
     """
     import onnx
     from onnx import TensorProto as Kind
