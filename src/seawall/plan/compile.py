@@ -19,6 +19,7 @@ from seawall.wire.profiles import (
     DayBudget,
     Delegate,
     KeeperPolicy,
+    TaskBudget,
     ToolGrant,
 )
 
@@ -107,6 +108,7 @@ def _agent_profile(
             for other in agent.delegates
         ),
         turns_max=agent.budget.turns,
+        budget=TaskBudget(usd_micros=_micros(agent.budget.usd), tokens=agent.budget.tokens),
     )
 
 

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from seawall.wire.profiles import ModelProfile
-
 from .agents import DeclaredAgent
 from .base import HeaderAuth, QueryAuth
 from .faults import Path, nearest
 from .model import FileSecret, Spec
-from .profiles import KEYS, profile, provider
+from .profiles import KEYS, profile, provider, secret
 from .tools import ProgramKeys, UrlSpec
 from .units import is_loopback
 
@@ -52,8 +50,8 @@ def check_models(checker: Checker) -> None:
             _provider(checker, (*here, "model") if settings.model else here, provider(spec, name))
         if name in settings.fallbacks:
             checker.add((*here, "fallbacks"), "falls back to itself", "Remove it")
-        secret = profile(spec, name).secret if name in usable else settings.secret
-        _key_in_clear(checker, here, settings.base_url, secret, settings.allow_plain_http)
+        key = secret(spec, name)
+        _key_in_clear(checker, here, settings.base_url, key, settings.allow_plain_http)
     for name, agent in spec.agents.items():
         if isinstance(agent, DeclaredAgent) and agent.model is None and not spec.defaults.model:
             remedy = "Add defaults: {model: provider:name}"
@@ -96,9 +94,9 @@ def _provider(checker: Checker, path: Path, word: str) -> bool:
 
 
 def _key_in_clear(
-    checker: Checker, here: Path, url: str | None, secret: str | None, allowed: bool
+    checker: Checker, here: Path, url: str | None, key: str | None, allowed: bool
 ) -> None:
-    if not url or not secret or allowed or not url.startswith("http:") or is_loopback(host(url)):
+    if not url or not key or allowed or not url.startswith("http:") or is_loopback(host(url)):
         return
     fault = "would send a key without TLS to another machine"
     checker.add((*here, "base_url"), fault, "Use https, or set allow_plain_http: true")
@@ -117,19 +115,20 @@ def _prices(checker: Checker, usable: set[str]) -> None:
     for name, path in _named(checker.spec) if paths else ():
         if name in usable and name not in told:
             told.add(name)
-            if not _is_priced(profile(checker.spec, name, fallbacks=False)):
+            if not _is_priced(checker.spec, name):
                 wanted = "/".join(str(part) for part in paths[0])
                 fault = f"no price is known for {name!r}, and {wanted} must be counted"
                 remedy = f"Give models/{name}/prices (zero is a price), or remove the usd budgets"
                 checker.add(path, fault, remedy)
 
 
-def _is_priced(model: ModelProfile) -> bool:
-    if model.usd_micros_per_mtok_input is not None or model.ref in PRICED:
+def _is_priced(spec: Spec, name: str) -> bool:
+    settings = spec.models.get(name)
+    if name in PRICED if settings is None else settings.prices is not None:
         return True
     from seawall.models import prices  # late: its data takes long to import
 
-    return prices.find(model) is not None
+    return prices.find(profile(spec, name, fallbacks=False)) is not None
 
 
 def check_secrets(checker: Checker) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from seawall.wire.profiles import ModelProfile
 
 from .model import ModelSettings, Spec
 from .units import is_loopback
+
+if TYPE_CHECKING:
+    from seawall.wire.profiles import ModelProfile
 
 KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 """Provider to the secret that holds its key, unless the spec names another."""
@@ -17,13 +19,15 @@ _MICROS = 1_000_000
 
 def profile(spec: Spec, name: str, *, fallbacks: bool = True) -> ModelProfile:
     """The profile of a checked spec's model; a fallback's own fallbacks do not count."""
+    from seawall.wire.profiles import ModelProfile  # late: `check` seldom needs it
+
     settings = spec.models.get(name, ModelSettings())
     ref = settings.model or name
     prices = settings.prices
     return ModelProfile(
         ref=ref,
         base_url=settings.base_url,
-        secret=_secret(ref, settings),
+        secret=secret(spec, name),
         output_tokens_max=settings.output_tokens,
         temperature=settings.temperature,
         timeout_seconds=settings.timeout,
@@ -42,7 +46,9 @@ def provider(spec: Spec, name: str) -> str:
     return ((settings.model if settings else None) or name).partition(":")[0]
 
 
-def _secret(ref: str, settings: ModelSettings) -> str | None:
+def secret(spec: Spec, name: str) -> str | None:
+    """The secret that holds a model's key; None when its server wants none."""
+    settings = spec.models.get(name, ModelSettings())
     if settings.secret is not None:
         return settings.secret
     if settings.base_url is not None:
@@ -51,4 +57,4 @@ def _secret(ref: str, settings: ModelSettings) -> str | None:
             return (
                 None  # a server of one's own: it wants no key, and a provider's is not its to see
             )
-    return KEYS.get(ref.partition(":")[0])
+    return KEYS.get(provider(spec, name))

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from seawall.wire.profiles import RetryRule
+from seawall.wire.base import RetryRule
 
 from .base import HeaderAuth, SpecModel, WorkloadKeys, only_key
 from .units import Bytes, Name, Seconds, SecretName, Text, Url

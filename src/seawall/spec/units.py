@@ -85,7 +85,9 @@ def _host(value: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether the host's name can only mean this machine."""
-    return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
+    # The whole address: `127.evil.example` is a name that anybody may own.
+    address = re.fullmatch(r"127(\.[0-9]{1,3}){3}", host)
+    return host in ("localhost", "::1") or host.endswith(".localhost") or address is not None
 
 
 Seconds = Annotated[

@@ -1,6 +1,11 @@
 """The base of every message: frozen, and closed to unknown keys."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
+
+RetryRule = Literal["safe", "idempotent", "never", "ask"]
+"""What to do when the outcome of a tool call is unknown."""
 
 
 class Message(BaseModel):

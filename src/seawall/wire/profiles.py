@@ -10,8 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .base import Message
-
-RetryRule = Literal["safe", "idempotent", "never", "ask"]
+from .base import RetryRule as RetryRule
 
 
 class ModelProfile(Message):
@@ -52,6 +51,13 @@ class Delegate(Message):
     description: str
 
 
+class TaskBudget(Message):
+    """What one task of an agent may spend itself, its delegates not counted. None: no limit."""
+
+    usd_micros: int | None = None
+    tokens: int | None = None
+
+
 class AgentProfile(Message):
     """Everything the runtime of one agent must know."""
 
@@ -64,6 +70,7 @@ class AgentProfile(Message):
     delegates: tuple[Delegate, ...] = ()
     turns_max: int = 50
     """Model responses a task may take."""
+    budget: TaskBudget = TaskBudget()
 
 
 class FunctionsTool(Message):

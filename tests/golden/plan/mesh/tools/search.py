@@ -1,0 +1,7 @@
+from seawall import tool
+
+
+@tool(retry="safe")
+def search(query: str) -> list[str]:
+    """Search the web."""
+    return [query]
