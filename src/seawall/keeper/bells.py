@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -20,6 +21,13 @@ WAITS_MAX = 4096
 """Requests that may wait in one keeper."""
 POLL_SECONDS = 5.0
 """How long a waiting request trusts the bells before it looks again."""
+
+
+async def stopped(task: asyncio.Future[Any]) -> None:
+    """Cancel until it has ended: redis-py 8.1 loses a cancellation that meets an answer."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.1)
 
 
 class Ear:
@@ -53,9 +61,7 @@ class Bells:
     async def stop(self) -> None:
         """Stop listening, and wake everyone."""
         if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await stopped(self._task)
         self.ring_all()
 
     @contextmanager

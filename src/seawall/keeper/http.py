@@ -18,6 +18,8 @@ from starlette.routing import BaseRoute
 from seawall.errors import Refused
 from seawall.wire.messages import Fault
 
+from .bells import stopped
+
 STATUS = {
     "bad_request": 400, "no_identity": 401, "token": 401, "identity": 403, "edge": 403,
     "cycle": 403, "depth": 403, "fan_out": 403, "unknown": 404, "method": 405, "lease_lost": 409,
@@ -102,17 +104,25 @@ async def while_connected(
     gone = asyncio.ensure_future(_hang_up(request))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if gone.done() and not task.done():
-            raise ClientDisconnect
-        if gone.done() and undo:
-            await undo(task.result())
-        return task.result()
+    except asyncio.CancelledError:
+        await _abandon(task, undo)
+        raise
     finally:
-        for one in (task, gone):
-            if not one.done():
-                one.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Refused, RedisError):
-                    await one
+        hung_up = gone.done()
+        gone.cancel()
+    if hung_up:
+        await _abandon(task, undo)
+        raise ClientDisconnect
+    return task.result()
+
+
+async def _abandon(task: asyncio.Future[T], undo: Callable[[T], Awaitable[None]] | None) -> None:
+    """Cancel the work; when it was done already, undo it."""
+    await stopped(task)
+    with contextlib.suppress(asyncio.CancelledError, Refused, RedisError):
+        outcome = task.result()
+        if undo:
+            await undo(outcome)
 
 
 async def _hang_up(request: Request) -> None:

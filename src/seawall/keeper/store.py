@@ -6,7 +6,6 @@ Knows Redis and nothing of HTTP. What the scripts mean is in the modules beside 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from importlib import resources
 from types import TracebackType
@@ -21,7 +20,7 @@ from redis.exceptions import RedisError
 from seawall.errors import OperatorError, Refused
 from seawall.wire.profiles import KeeperPolicy
 
-from .bells import Bells
+from .bells import Bells, stopped
 
 SCRIPTS = (
     "start", "take", "put_back", "renew", "authorize", "reclaim", "begin", "record", "reserve",
@@ -72,7 +71,9 @@ class Store:
         return store
 
     async def open(self) -> None:
-        """See that the broker answers, then start to listen and to reclaim."""
+        """See that the broker answers, then start to listen and to reclaim; once."""
+        if self._reclaimer:
+            return
         try:
             await self.redis.ping()
         except (RedisError, OSError) as error:
@@ -88,9 +89,7 @@ class Store:
         """Wake and refuse what waits, then let go of the broker."""
         self.closing = True
         if self._reclaimer:
-            self._reclaimer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reclaimer
+            await stopped(self._reclaimer)
         await self.bells.stop()
         await self.redis.aclose()
 
