@@ -81,7 +81,10 @@ async def measure() -> None:
     policy = KeeperPolicy(mesh="bench", main="a", delegates={"a": ()})
     profile = AgentProfile(name="a", model=ModelProfile(ref="bench:none"), turns_max=1000)
     with tempfile.TemporaryDirectory() as folder:
-        async with open_broker(None, Path(folder)) as url, await Store.connect(url, policy) as store:
+        async with (
+            open_broker(None, Path(folder)) as url,
+            await Store.connect(url, policy) as store,
+        ):
             gateway = DevGateway("a", agents_app(store), {})
             async with (
                 in_process(gateway, "http://gateway/keeper") as http,

@@ -42,7 +42,7 @@ BRINGS_TOGETHER = {
 line shows them; the loop asks `models` for its model; `check` asks `models` for a price."""
 ENTRY_POINTS = {
     "seawall", "seawall.cli.main", "seawall.mesh", "seawall.__main__",
-    "seawall.models.fake_providers",
+    "seawall.models.fake_providers", "seawall.bridges.leash",
 }  # fmt: skip
 """Reached by people, by tests or from other processes, rather than by an import."""
 

@@ -121,4 +121,7 @@ async def _memory(profile: BridgeProfile, folder: Path) -> Backend | None:
         return None
     from seawall.engine.dev_memory import open_memory
 
-    return await open_memory(folder, None, lambda line: print(line, file=sys.stderr))
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    return await open_memory(folder, profile.source, None, tell)

@@ -145,10 +145,8 @@ class DevEngine:
     async def _memory(self, source: MemoryTool) -> MemoryBackend:
         from seawall.engine.dev_memory import open_memory
 
-        documents = self._options.documents
-        if documents is None and source.documents:
-            documents = self._options.folder / source.documents
-        return await open_memory(self._options.folder, documents, self._options.tell)
+        options = self._options
+        return await open_memory(options.folder, source, options.documents, options.tell)
 
     def _workers(self) -> None:
         from seawall.runtime.worker import Worker
@@ -197,7 +195,7 @@ class DevEngine:
             return self._script.model(profile.name)
         from seawall.models.providers import build
 
-        return build(profile.model, self._keys.get(profile.model.secret or ""))
+        return build(profile.model, self._keys.get(profile.model.secret or ""), keys=self._keys)
 
 
 def import_slow(plan: Plan) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seawall.wire.profiles import MemoryTool
+
 if TYPE_CHECKING:
     from seawall.memory.backend import MemoryBackend
 
@@ -14,23 +16,34 @@ STATE_FOLDER = ".seawall"
 
 
 async def open_memory(
-    folder: Path, documents: Path | None, tell: Callable[[str], None]
+    folder: Path, source: MemoryTool, library: Path | None, tell: Callable[[str], None]
 ) -> MemoryBackend:
-    """Memory kept in the spec's folder, with `documents` indexed into it.
+    """Memory kept in the spec's folder, with its documents (or `library`'s instead) indexed.
 
     Raises:
         OperatorError: the embedding model's weights are not installed.
     """
-    return await asyncio.to_thread(_open, folder, documents, tell)
+    return await asyncio.to_thread(_open, folder, source, library, tell)
 
 
-def _open(folder: Path, documents: Path | None, tell: Callable[[str], None]) -> MemoryBackend:
+def _open(
+    folder: Path, source: MemoryTool, library: Path | None, tell: Callable[[str], None]
+) -> MemoryBackend:
     from seawall.memory.backend import MemoryBackend
     from seawall.memory.embed import Embedder
     from seawall.memory.ingest import ingest
     from seawall.memory.service import MemoryService
 
-    service = MemoryService(folder / STATE_FOLDER / "memory", Embedder.load)
-    if documents is not None:
-        ingest(service, documents, lambda done, total, _file: tell(f"memory: {done} of {total}"))
+    def progress(done: int, total: int, _file: str) -> None:
+        tell(f"memory: {done} of {total} files")
+
+    service = MemoryService(folder / STATE_FOLDER / "memory", Embedder.load, source)
+    try:
+        if library is not None:
+            ingest(service, library, progress)
+        elif source.documents:
+            ingest(service, folder / source.documents, progress, only=source.only)
+    except BaseException:
+        service.close()
+        raise
     return MemoryBackend(service)

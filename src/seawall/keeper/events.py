@@ -32,14 +32,11 @@ async def read(store: Store, run: str, after: str, wait_seconds: float) -> list[
     """Events after the id `after` (all when empty), waiting for the first. Raises Refused."""
     if after and not re.fullmatch(r"\d{1,20}(-\d{1,20})?", after):
         raise Refused("bad_request", "`after` must be an event's id")
-    found = await _page(store, run, after)
-    if not found and not await store.redis.exists(f"{store.prefix}run:{run}"):
-        raise Refused("unknown", f"there is no run {run[:64]}")
     until = time.monotonic() + store.wait_seconds(wait_seconds)
-    if found or time.monotonic() >= until:
-        return found
     with store.bells.listen(f"e:{run}") as ear:
         while not (found := await _page(store, run, after)):
+            if not await store.redis.exists(f"{store.prefix}run:{run}"):
+                raise Refused("unknown", f"there is no run {run[:64]}")
             left = until - time.monotonic()
             if left <= 0 or store.closing:
                 break

@@ -36,9 +36,6 @@ def base32(number: int, length: int) -> str:
 async def take(store: Store, agent: str, message: Take) -> Lease | None:
     """The agent's oldest queued task, waiting for one; None when there was none in time."""
     until = time.monotonic() + store.wait_seconds(message.wait_seconds)
-    lease = await _grab(store, agent, message.replica)
-    if lease or time.monotonic() >= until:
-        return lease
     with store.bells.listen(f"q:{agent}") as ear:
         while not (lease := await _grab(store, agent, message.replica)):
             left = until - time.monotonic()
@@ -72,9 +69,6 @@ async def delegate(store: Store, held: Holder, message: Delegation) -> str:
 async def result(store: Store, held: Holder, task: str, wait_seconds: float) -> TaskResult:
     """How a child stands, waiting for its end. Raises Refused."""
     until = time.monotonic() + store.wait_seconds(wait_seconds)
-    found = await _result(store, held, task)
-    if found.state not in ("queued", "running") or time.monotonic() >= until:
-        return found
     # The parent's own end wakes it too: then the script refuses, and nobody waits for nothing.
     with store.bells.listen(f"t:{task}") as ear:
         while (found := await _result(store, held, task)).state in ("queued", "running"):

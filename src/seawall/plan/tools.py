@@ -63,6 +63,7 @@ def _source(tool: ToolKeys) -> ToolSource | None:
                 readers=everyone if keys.readers is None else tuple(sorted(keys.readers)),
                 writers=everyone if keys.writers is None else tuple(sorted(keys.writers)),
                 documents=keys.documents,
+                only=tuple(sorted(keys.only)),
             )
         case NpmSpec() | PypiSpec():
             package = tool.npm if isinstance(tool, NpmSpec) else tool.pypi

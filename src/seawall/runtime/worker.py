@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -40,11 +41,12 @@ class Worker:
         self._profile, self._replica = profile, replica
         self._keeper_factory, self._tool_client, self._model = keeper, tool_client, model
         self._agent: Any = None
+        self._stack = AsyncExitStack()  # holds the model's connections open between tasks
 
     async def run(self) -> None:
         """Take and work, for ever; a keeper that is away is asked again."""
         take = Take(replica=self._replica, wait_seconds=TAKE_WAIT_SECONDS)
-        async with self._keeper_factory() as keeper:
+        async with self._keeper_factory() as keeper, self._stack:
             with Renewer(self._keeper_factory) as renewer:
                 while True:
                     try:
@@ -97,9 +99,10 @@ class Worker:
         """The agent, built at the first task: its tools can be listed only with a lease."""
         if self._agent is None:
             granted = await self._granted(lease)
-            self._agent = await asyncio.to_thread(
+            made = await asyncio.to_thread(
                 lambda: build(self._profile, self._model(self._profile), granted)
             )
+            self._agent = await self._stack.enter_async_context(made)
         return self._agent
 
     async def _granted(self, lease: Lease) -> Granted:

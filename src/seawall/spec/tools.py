@@ -88,6 +88,9 @@ class MemoryKeys(SpecModel):
     """The vector store's settings."""
 
     documents: Text | None = Field(None, description="A folder that is indexed at the start.")
+    only: tuple[Text, ...] = Field(
+        (), description="Files and folders in `documents` to index; all of them by default."
+    )
     readers: tuple[Name, ...] | None = Field(
         None, description="Agents that may recall; all that were granted it by default."
     )

@@ -114,6 +114,8 @@ class MemoryTool(Message):
     writers: tuple[str, ...] = ("*",)
     documents: str | None = None
     """Folder whose files are indexed at start, for `recall` to find and cite."""
+    only: tuple[str, ...] = ()
+    """Files and folders in `documents` to take; empty for all."""
 
 
 ToolSource = Annotated[

@@ -60,7 +60,7 @@ async def test_the_step_that_might_go_over_does_not_happen(budget: TaskBudget) -
 
 @pytest.mark.anyio
 async def test_what_an_earlier_replica_spent_counts() -> None:
-    earlier = Step(key="model#0", kind="model", payload="1", usage=Usage(input_tokens=45))
+    earlier = Step(key="model#0", kind="model", payload="1", usage=Usage(input_tokens=30))
     assert await spend(task(TaskBudget(tokens=100), earlier), 5) == [1, -1]
 
 
