@@ -62,6 +62,7 @@ $(BIN)/uv: requirements-uv.lock
 
 $(STAMP): $(BIN)/uv requirements.lock pyproject.toml
 	@echo "[3/3] everything in requirements.lock, by hash (about 300 MB the first time)"
-	@$(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip sync --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q src
 	@touch $@

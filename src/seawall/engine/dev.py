@@ -74,6 +74,7 @@ class DevEngine:
         Raises:
             OperatorError: a key is missing, the broker does not answer, a tool does not start.
         """
+        refuse_unsupported(self._plan)
         try:
             self._models()
             self._broker = await self._open_broker()
@@ -196,6 +197,21 @@ class DevEngine:
         from seawall.models.providers import build
 
         return build(profile.model, self._keys.get(profile.model.secret or ""), keys=self._keys)
+
+
+def refuse_unsupported(plan: Plan) -> None:
+    """Refuse what needs a container; never leave it out silently.
+
+    Raises:
+        OperatorError: naming the first workload that this engine cannot run.
+    """
+    for workload in plan.workloads:
+        if workload.image.kind in ("entry", "build", "image", "npm", "pypi"):
+            raise OperatorError(
+                workload.identity,
+                f"the embedded engine cannot run `{workload.image.kind}: {workload.image.what}`",
+                "Use `functions:`, `url:`, `memory:` or `sandbox:`, or a declarative agent",
+            )
 
 
 def import_slow(plan: Plan) -> None:
