@@ -70,7 +70,7 @@ class Caller:
         if not (target := self._targets.get(path)):
             whole = self._http.build_request("GET", path)
             target = (whole.url, whole.headers.raw)
-            if method == "POST":  # only these paths are few
+            if method == "POST" and (token or message):  # only these paths are few
                 self._targets[path] = target
         headers = list(target[1])
         if token:
