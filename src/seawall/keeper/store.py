@@ -6,7 +6,6 @@ Knows Redis and nothing of HTTP. What the scripts mean is in the modules beside 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from importlib import resources
 from types import TracebackType
@@ -15,20 +14,20 @@ from typing import Any, Self
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.commands.core import AsyncScript
+from redis.exceptions import RedisError
 
 from seawall.errors import OperatorError, Refused
 from seawall.wire.profiles import KeeperPolicy
 
 from .bells import Bells, stopped
-from .line import Line, packed
 
 SCRIPTS = (
     "start", "take", "put_back", "renew", "authorize", "reclaim", "begin", "record", "reserve",
     "release", "delegate", "result", "close", "progress", "cancel",
 )  # fmt: skip
-CONNECTIONS_MAX = 16
-"""Broker connections for people's reads; scripts share a line, bells have one of their own."""
+CONNECTIONS_MAX = 32
+"""Broker connections of one keeper; a request waits for one, and never holds one while it waits."""
 TEXT_BYTES_MAX = 4000
 """Of an input, output or progress text in an event or dead letter; the task holds the whole."""
 DEAD_LETTERS_MAX = 1000
@@ -61,8 +60,7 @@ class Store:
         # redis-py annotates answers as unions over sync and async, bytes and text.
         self.redis: Any = redis
         self.bells = Bells(redis, self.prefix + "bells")
-        self._line = Line(url)
-        self._scripts = {name: Script(text, self.prefix) for name, text in _texts(policy).items()}
+        self._scripts = _load(redis, policy)
         self._reclaimer: asyncio.Task[None] | None = None
 
     @classmethod
@@ -93,7 +91,6 @@ class Store:
         if self._reclaimer:
             await stopped(self._reclaimer)
         await self.bells.stop()
-        self._line.close()
         await self.redis.aclose()
 
     async def __aenter__(self) -> Self:
@@ -110,7 +107,7 @@ class Store:
 
     async def run(self, script: str, *args: str | int | float) -> list[Any]:
         """Run one script; its answer without the leading `ok`. Raises Refused."""
-        reply = await self._scripts[script].run(self._line, args)
+        reply = await self._scripts[script](keys=[self.prefix], args=args)
         if reply[0] == "refused":
             raise Refused(*reply[1:4])
         return list(reply[1:])
@@ -131,31 +128,13 @@ class Store:
             await asyncio.sleep(every_seconds)
 
 
-class Script:
-    """A script that the broker knows by its hash, or is told."""
-
-    def __init__(self, text: str, prefix: str) -> None:
-        sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-        self._by_hash = packed(["EVALSHA", sha, 1, prefix])
-        self._by_text = packed(["EVAL", text, 1, prefix])
-
-    async def run(self, line: Line, args: tuple[str | int | float, ...]) -> list[Any]:
-        """The script's answer."""
-        count, data = packed(args)
-        try:
-            reply = await line.call(self._by_hash[0] + count, self._by_hash[1] + data)
-        except NoScriptError:
-            reply = await line.call(self._by_text[0] + count, self._by_text[1] + data)
-        return list(reply)
-
-
-def _texts(policy: KeeperPolicy) -> dict[str, str]:
+def _load(redis: Redis, policy: KeeperPolicy) -> dict[str, AsyncScript]:
     """Every script, with the policy's limits as constants."""
     folder = resources.files(__package__) / "lua"
     read = {n: (folder / f"{n}.lua").read_text("utf-8") for n in (*SCRIPTS, "prelude", "epilogue")}
     head = _constants(policy) + read["prelude"] + "\nlocal function main()\n"
     tail = "\nend\n" + read["epilogue"]
-    return {name: head + read[name] + tail for name in SCRIPTS}
+    return {name: AsyncScript(redis, head + read[name] + tail) for name in SCRIPTS}
 
 
 def _constants(policy: KeeperPolicy) -> str:

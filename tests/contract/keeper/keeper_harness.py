@@ -1,14 +1,12 @@
-"""A keeper with its clients, in process or over HTTP on unix sockets: the same to every test."""
+"""A keeper with its clients, in process or over HTTP on loopback: the same to every test."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import itertools
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -86,32 +84,44 @@ class Keeper:
     async def _reach(self, app: Starlette) -> httpx.AsyncBaseTransport:
         if self.transport == "in process":
             return httpx.ASGITransport(app)
-        socket = await self._stack.enter_async_context(served(app))
-        limits = httpx.Limits(max_connections=None)
-        transport = httpx.AsyncHTTPTransport(uds=socket, limits=limits)
+        transport = Loopback(await self._stack.enter_async_context(served(app)))
         self._stack.push_async_callback(transport.aclose)
         return transport
 
 
+class Loopback(httpx.AsyncHTTPTransport):
+    """Sends every request to one port of this machine.
+
+    Not a unix socket: anyio 4.16 sets the result of a cancelled future when a client leaves one
+    at the wrong moment (`UNIXSocketStream._wait_until_readable`), and tests here do leave.
+    """
+
+    def __init__(self, port: int) -> None:
+        super().__init__(limits=httpx.Limits(max_connections=None))
+        self._port = port
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        request.url = request.url.copy_with(host="127.0.0.1", port=self._port)
+        return await super().handle_async_request(request)
+
+
 @asynccontextmanager
-async def served(app: Starlette) -> AsyncIterator[str]:
-    """The app behind uvicorn, on a unix socket."""
-    with tempfile.TemporaryDirectory(prefix="keeper-") as folder:
-        socket = str(Path(folder) / "socket")
-        config = uvicorn.Config(
-            app, uds=socket, log_level="error", lifespan="off", ws="none",
-            timeout_graceful_shutdown=2,
-        )  # fmt: skip
-        server = uvicorn.Server(config)
-        task = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.005)
-        try:
-            yield socket
-        finally:
-            server.should_exit = True
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+async def served(app: Starlette) -> AsyncIterator[int]:
+    """The app behind uvicorn; yields its port."""
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_level="error", lifespan="off", ws="none",
+        timeout_graceful_shutdown=2,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.005)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 class Meshes:

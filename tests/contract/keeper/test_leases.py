@@ -74,11 +74,11 @@ async def test_a_dead_holders_task_is_redelivered_within_two_leases_and_fenced(
 
 
 async def test_a_task_is_not_redelivered_while_its_holder_renews(meshes: Meshes) -> None:
-    mesh = await meshes.open(lease_seconds=0.5)
+    mesh = await meshes.open(lease_seconds=1.5)
     chief = await mesh.agent("chief")
     view, lease = await mesh.started()
-    other = asyncio.create_task(chief.take(Take(replica="two", wait_seconds=2)))
-    for _ in range(14):
+    other = asyncio.create_task(chief.take(Take(replica="two", wait_seconds=4)))
+    for _ in range(25):
         await asyncio.sleep(0.15)
         assert not (await chief.renew(lease.token)).cancelled
     assert await other is None
@@ -208,7 +208,7 @@ async def test_work_taken_while_its_asker_leaves_is_put_back(meshes: Meshes) -> 
 
 
 async def test_two_keepers_on_one_broker_behave_as_one(meshes: Meshes) -> None:
-    left = await meshes.open(lease_seconds=0.5)
+    left = await meshes.open(lease_seconds=3.0)
     right = await meshes.another(left.policy)
     takes = [asyncio.create_task(k.lease("chief")) for k in (left, right) * 5]
     await asyncio.sleep(0.1)
