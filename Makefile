@@ -39,8 +39,13 @@ bench: $(STAMP)  ## measure, and compare with the goals
 LOCKED := --universal --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --python-version 3.11
 
+IMAGES := keeper runtime bridge memory weights models gateway
+
 lock: $(BIN)/uv  ## resolve the dependencies anew into the two locks
 	@$(BIN)/uv pip compile $(LOCKED) --quiet --all-extras --group dev pyproject.toml -o requirements.lock
+	@for image in $(IMAGES); do \
+		$(BIN)/uv pip compile $(LOCKED) --quiet --group image-$$image -c requirements.lock \
+			-o src/seawall/render/locks/$$image.lock || exit 1; done
 	@sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements-uv.lock | \
 		$(BIN)/uv pip compile $(LOCKED) --quiet - -o requirements-uv.lock
 	@echo "locked; see git diff"

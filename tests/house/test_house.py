@@ -27,7 +27,7 @@ ALLOWED = {
     "wire": ("errors",),
     "telemetry": ("errors", "wire"),
     **{part: (*BASE, *LEFT[:at]) for at, part in enumerate(LEFT)},
-    **dict.fromkeys(("keeper", "runtime", "bridges", "memory", "models"), BASE),
+    **dict.fromkeys(("keeper", "runtime", "bridges", "memory", "models", "containers"), BASE),
     "audit": (*BASE, "spec", "plan", "render", "engine"),
 }
 """Part to the parts it may import, besides itself."""
@@ -37,12 +37,15 @@ BRINGS_TOGETHER = {
     "runtime": ("models",),
     "spec": ("models",),
     "plan": ("models",),
+    "containers": ("keeper", "runtime", "bridges", "memory", "models"),
 }
 """Exceptions, each with its reason: the dev engine runs every part in one process and the command
-line shows them; the loop asks `models` for its model; `check` asks `models` for a price."""
+line shows them; the loop asks `models` for its model; `check` asks `models` for a price; a
+container's main program is where the parts in it meet."""
 ENTRY_POINTS = {
     "seawall", "seawall.cli.main", "seawall.mesh", "seawall.__main__",
-    "seawall.models.fake_providers", "seawall.bridges.leash",
+    "seawall.models.fake_providers", "seawall.bridges.leash", "seawall.containers.agent",
+    "seawall.containers.bridge", "seawall.containers.keeper", "seawall.containers.models",
 }  # fmt: skip
 """Reached by people, by tests or from other processes, rather than by an import."""
 

@@ -57,10 +57,10 @@ async def _once(mesh: Mesh, args: argparse.Namespace, library: Path | None) -> i
     async with mesh.dev(
         offline=args.offline, broker=args.broker, documents=library, tell=tell
     ) as session:
-        return await _ask(session, args.question, args.json)
+        return await ask(session, args.question, args.json)
 
 
-async def _ask(session: Session, question: str, as_json: bool) -> int:
+async def ask(session: Session, question: str, as_json: bool) -> int:
     """Ask, show the run while it goes, print the answer. Ctrl-C cancels the whole tree."""
     from rich.console import Console
 
@@ -174,7 +174,7 @@ def _read_question() -> str:
 async def _answer_or_tell(session: Session, question: str, as_json: bool) -> None:
     """One failed question does not end the prompt."""
     try:
-        await _ask(session, question, as_json)
+        await ask(session, question, as_json)
     except SeawallError as error:
         print(error, file=sys.stderr)
 

@@ -37,6 +37,13 @@ COMMANDS = (
     Command("check", "seawall.cli.check", "Read seawall.yaml and report every fault at once"),
     Command("plan", "seawall.cli.plan", "Show what the file means: workloads, links, controls"),
     Command("dev", "seawall.cli.dev", "Run the mesh in one process, without Docker"),
+    Command("up", "seawall.cli.up", "Build and start the mesh on Docker"),
+    Command("run", "seawall.cli.run", "Ask the running mesh"),
+    Command("ps", "seawall.cli.ps", "Show what runs on Docker, and how it is"),
+    Command("logs", "seawall.cli.logs", "Show what the mesh's containers say"),
+    Command("scale", "seawall.cli.scale", "Run more or fewer replicas of an agent"),
+    Command("down", "seawall.cli.down", "Stop the mesh on Docker and remove its containers"),
+    Command("render", "seawall.cli.render", "Write the mesh as a Docker Compose project"),
     Command("call", "seawall.cli.call", "Call one function of a tool, without a model"),
     Command("version", "seawall.cli.version", "Print the version of Seawall"),
 )

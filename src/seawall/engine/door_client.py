@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import httpx
 from pydantic import TypeAdapter
 
@@ -12,6 +15,14 @@ _RUNS = TypeAdapter(list[RunView])
 _TASKS = TypeAdapter(list[TaskResult])
 _EVENTS = TypeAdapter(list[Event])
 _LETTERS = TypeAdapter(list[DeadLetter])
+
+
+@asynccontextmanager
+async def reach(url: str, token: str) -> AsyncIterator[DoorClient]:
+    """A client of the door at `url`."""
+    sent = {"authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=url, headers=sent, timeout=None, trust_env=False) as http:  # noqa: S113 - every wait has its own limit
+        yield DoorClient(http)
 
 
 class DoorClient:

@@ -54,6 +54,7 @@ class Embedder:
             raise OperatorError(
                 "memory", f"{error.name} is not installed", "Run: pip install 'seawall[dev]'"
             ) from error
+        onnxruntime.disable_telemetry_events()  # nothing is told to its makers
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = min(THREADS_MAX, _cpus())
         options.log_severity_level = 3

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seawall.errors import OperatorError
 from seawall.wire.profiles import ModelProfile
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .retries import OnRetry
 
 CONNECT_SECONDS_MAX = 10.0
+Bearer = Callable[[], str]
 NO_KEY = "no-key-needed"
 """Sent to servers that want no key: both client libraries refuse to send nothing."""
 
@@ -31,18 +32,28 @@ def build(
     keys: Mapping[str, str] | None = None,
     on_retry: OnRetry | None = None,
     sleep: Callable[[float], Any] | None = None,
+    bearer: Bearer | None = None,
 ) -> Model:
     """The model a profile describes, its fallbacks behind it.
 
-    `key` is the profile's own; `keys` are those of its fallbacks, by name of secret. Raises
+    `key` is the profile's own; `keys` are those of its fallbacks, by name of secret. `bearer` is
+    asked before each request for what is sent instead, where a gateway adds the key. Raises
     OperatorError for an unknown provider or a missing key, now, and for a model that fails, later.
     """
     known = {**(keys or {}), **({profile.secret: key} if profile.secret and key else {})}
-    first = _patient(profile, key, on_retry, sleep)
+    making = _Making(on_retry, sleep, bearer)
+    first = _patient(profile, key, making)
     if not profile.fallbacks:
         return first
     others = [
-        build(other, known.get(other.secret or ""), keys=known, on_retry=on_retry, sleep=sleep)
+        build(
+            other,
+            known.get(other.secret or ""),
+            keys=known,
+            on_retry=on_retry,
+            sleep=sleep,
+            bearer=bearer,
+        )
         for other in profile.fallbacks
     ]
     from .fallbacks import FallingBackModel
@@ -50,14 +61,17 @@ def build(
     return FallingBackModel(profile, first, *others)
 
 
-def _patient(
-    profile: ModelProfile,
-    key: str | None,
-    on_retry: OnRetry | None,
-    sleep: Callable[[float], Any] | None,
-) -> Model:
+class _Making(NamedTuple):
+    """What all models of one agent are made with."""
+
+    on_retry: OnRetry | None
+    sleep: Callable[[float], Any] | None
+    bearer: Bearer | None
+
+
+def _patient(profile: ModelProfile, key: str | None, making: _Making) -> Model:
     provider, _, name = profile.ref.partition(":")
-    makers: dict[str, Callable[[ModelProfile, str, str], Model]] = {
+    makers: dict[str, Callable[[ModelProfile, str, str, Bearer | None], Model]] = {
         "anthropic": _anthropic,
         "openai": _openai,
     }
@@ -67,15 +81,17 @@ def _patient(
             "no such provider",
             f"Write {' or '.join(f'{known}:NAME' for known in makers)}",
         )
-    if not key and (profile.secret is not None or profile.base_url is None):
+    wanted = profile.secret is not None or (profile.base_url or profile.gateway_url) is None
+    if not key and wanted:
         raise _no_key(profile, provider)
 
     from .retries import Patience, RetryingModel
 
-    patience = Patience(profile, key, on_retry)
-    if sleep is not None:
-        patience = Patience(profile, key, on_retry, sleep)
-    return RetryingModel(makers[provider](profile, name, key or NO_KEY), patience)
+    patience = Patience(profile, key, making.on_retry)
+    if making.sleep is not None:
+        patience = Patience(profile, key, making.on_retry, making.sleep)
+    made = makers[provider](profile, name, key or NO_KEY, making.bearer)
+    return RetryingModel(made, patience)
 
 
 def _no_key(profile: ModelProfile, provider: str) -> OperatorError:
@@ -87,26 +103,26 @@ def _no_key(profile: ModelProfile, provider: str) -> OperatorError:
     )
 
 
-def _anthropic(profile: ModelProfile, name: str, key: str) -> Model:
+def _anthropic(profile: ModelProfile, name: str, key: str, bearer: Bearer | None) -> Model:
     from anthropic import AsyncAnthropic
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
     from .model_errors import HOMES
 
-    http = _http_client(profile)
+    http = _http_client(profile, bearer)
     client = AsyncAnthropic(
         api_key=key,
-        base_url=profile.base_url or HOMES["anthropic"],
+        base_url=profile.gateway_url or profile.base_url or HOMES["anthropic"],
         http_client=http,
         max_retries=0,
     )
     provider = AnthropicProvider(anthropic_client=client)
-    _own(provider, http, profile)
+    _own(provider, http, profile, bearer)
     return AnthropicModel(name, provider=provider, settings=_settings(profile))
 
 
-def _openai(profile: ModelProfile, name: str, key: str) -> Model:
+def _openai(profile: ModelProfile, name: str, key: str, bearer: Bearer | None) -> Model:
     from openai import AsyncOpenAI
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.profiles.openai import OpenAIModelProfile
@@ -115,21 +131,22 @@ def _openai(profile: ModelProfile, name: str, key: str) -> Model:
 
     from .model_errors import HOMES
 
-    http = _http_client(profile)
+    http = _http_client(profile, bearer)
     base_url = profile.base_url or HOMES["openai"]
-    client = AsyncOpenAI(api_key=key, base_url=base_url, http_client=http, max_retries=0)
+    url = profile.gateway_url or base_url
+    client = AsyncOpenAI(api_key=key, base_url=url, http_client=http, max_retries=0)
     settings = _settings(profile)
     # Ollama knows only `max_tokens`; OpenAI's own newer models know only `max_completion_tokens`.
     if base_url == HOMES["openai"] or re.match(r"(gpt-\d|o\d)", name):
         ours = OpenAIProvider(openai_client=client)
-        _own(ours, http, profile)
+        _own(ours, http, profile, bearer)
         return OpenAIChatModel(name, provider=ours, settings=settings)
     theirs = OpenAICompatibleProvider(
         "openai-compatible",
         openai_client=client,
         profile=OpenAIModelProfile(openai_chat_supports_max_completion_tokens=False),
     )
-    _own(theirs, http, profile)
+    _own(theirs, http, profile, bearer)
     return OpenAIChatModel(name, provider=theirs, settings=settings)
 
 
@@ -142,17 +159,30 @@ def _settings(profile: ModelProfile) -> ModelSettings:
     return settings
 
 
-def _http_client(profile: ModelProfile) -> httpx2.AsyncClient:
+def _http_client(profile: ModelProfile, bearer: Bearer | None) -> httpx2.AsyncClient:
     import httpx2
+
+    async def identify(request: httpx2.Request) -> None:
+        assert bearer is not None  # noqa: S101 - only then is it a hook
+        request.headers.pop("x-api-key", None)
+        request.headers["authorization"] = f"Bearer {bearer()}"
 
     silence = profile.timeout_seconds
     timeout = httpx2.Timeout(silence, connect=min(silence, CONNECT_SECONDS_MAX))
     # No redirects: a key goes to the server that the spec names, and nowhere else.
-    return httpx2.AsyncClient(timeout=timeout, follow_redirects=False)
+    # No proxy from the environment either: a container's is for other hosts.
+    return httpx2.AsyncClient(
+        timeout=timeout,
+        follow_redirects=False,
+        event_hooks={"request": [identify] if bearer else []},
+        trust_env=bearer is None,
+    )
 
 
-def _own(provider: Any, http: httpx2.AsyncClient, profile: ModelProfile) -> None:
+def _own(
+    provider: Any, http: httpx2.AsyncClient, profile: ModelProfile, bearer: Bearer | None
+) -> None:
     # pydantic-ai closes a client when the agent that uses it closes, and makes it anew on another
     # event loop, but only one that it made itself; a client with retries off must come from us.
     provider._own_http_client = http
-    provider._http_client_factory = lambda: _http_client(profile)
+    provider._http_client_factory = lambda: _http_client(profile, bearer)

@@ -37,15 +37,18 @@ class Worker:
         keeper: KeeperFactory,
         tool_client: Callable[[str], ToolClient],
         model: ModelFactory,
+        ready: Callable[[], None] = lambda: None,
     ) -> None:
-        self._profile, self._replica = profile, replica
+        """`ready` is called whenever the keeper has answered a request for work."""
+        self._profile, self._replica, self._ready_told = profile, replica, ready
         self._keeper_factory, self._tool_client, self._model = keeper, tool_client, model
         self._agent: Any = None
         self._stack = AsyncExitStack()  # holds the model's connections open between tasks
 
     async def run(self) -> None:
         """Take and work, for ever; a keeper that is away is asked again."""
-        take = Take(replica=self._replica, wait_seconds=TAKE_WAIT_SECONDS)
+        # The first asks without waiting, so that one knows soon whether the keeper is there.
+        take = Take(replica=self._replica, wait_seconds=0)
         async with self._keeper_factory() as keeper, self._stack:
             with Renewer(self._keeper_factory) as renewer:
                 while True:
@@ -54,6 +57,8 @@ class Worker:
                     except OperatorError:
                         await asyncio.sleep(KEEPER_RETRY_SECONDS)
                         continue
+                    self._ready_told()
+                    take = Take(replica=self._replica, wait_seconds=TAKE_WAIT_SECONDS)
                     if lease is not None:
                         await self._work(keeper, renewer, lease)
 

@@ -129,6 +129,21 @@ class Service(SpecModel):
         return {"host": host, "port": int(port)}
 
 
+class Build(SpecModel):
+    """How images are built."""
+
+    ca_bundle: Text | None = Field(
+        None, description="CA certificates that builds trust besides the public ones (PEM)."
+    )
+
+
+class DoorKeys(SpecModel):
+    """The mesh's one published port."""
+
+    port: Port | None = Field(None, description="The port; a free one at each `up` by default.")
+    address: Text = Field("127.0.0.1", description="Where it listens; 127.0.0.1 by default.")
+
+
 @dataclass(frozen=True)
 class Home:
     """Where a spec came from; kept beside it, not in it."""
@@ -162,6 +177,8 @@ class Spec(SpecModel):
         {}, description="Where secrets are; the environment variable of the same name by default."
     )
     services: dict[Name, Service] = Field({}, description="What runs already: host:port, by name.")
+    door: DoorKeys = Field(DoorKeys(), description="The one published port.")
+    build: Build = Field(Build(), description="How images are built.")
     images: dict[Name, Text] = Field({}, description="Images to build on instead of the default.")
     script: Text | None = Field(None, description="The scripted models' turns, for --offline.")
     allow_missing_controls: tuple[Text, ...] = Field(

@@ -20,6 +20,8 @@ class ModelProfile(Message):
     """`provider:name`, for example `anthropic:claude-sonnet-4-5`."""
     base_url: str | None = None
     """The server to speak to; None for the provider's own."""
+    gateway_url: str | None = None
+    """Where the agent's gateway serves this model, in a container; the key is added there."""
     secret: str | None = None
     """Name of the secret that holds the key; None when the server wants none."""
     output_tokens_max: int = 4096

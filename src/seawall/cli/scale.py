@@ -1,0 +1,33 @@
+"""`seawall scale researcher=5`: more or fewer replicas of an agent, until the next `up`."""
+
+from __future__ import annotations
+
+import argparse
+
+from seawall.errors import OperatorError
+
+from . import on_docker
+from .logs import service
+
+REPLICAS_MAX = 100
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the command line."""
+    on_docker.add_arguments(parser)
+    parser.add_argument("agent", metavar="AGENT=N", help="how many replicas, 0 to 100")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Scale, and return when the new ones can take work."""
+    name, equals, number = args.agent.partition("=")
+    if not equals or not number.isdecimal() or int(number) > REPLICAS_MAX:
+        fault = f"cannot be read: {args.agent!r}"
+        raise OperatorError("seawall scale", fault, "Write researcher=5")
+    engine = on_docker.engine(args)
+    target = service(engine, name)
+    if not target.startswith("agent-"):
+        raise OperatorError("seawall scale", f"{name} is no agent", "Only agents can be scaled")
+    engine.scale(target, int(number))
+    print(f"{name}: {number} replicas ready")
+    return 0

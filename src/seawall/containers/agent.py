@@ -1,0 +1,86 @@
+"""An agent's container: one worker, whose only neighbour is the agent's gateway.
+
+`python3 -m seawall.containers.agent`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+from pydantic_ai.models import Model
+
+from seawall.runtime.durability import CURRENT
+from seawall.runtime.keeper_client import KeeperClient
+from seawall.runtime.tool_client import ToolClient
+from seawall.runtime.worker import Worker
+from seawall.wire import places
+from seawall.wire.profiles import AgentProfile, ModelProfile
+
+from .life import beat, log_to_stdout, on_signals
+
+
+async def run(profile: AgentProfile, gateway: str) -> None:
+    """Work until told to stop."""
+    async with httpx.AsyncClient(timeout=None, trust_env=False) as http:  # noqa: S113 - calls have limits
+
+        @asynccontextmanager
+        async def keeper() -> AsyncIterator[KeeperClient]:
+            base = gateway + places.KEEPER_PATH
+            async with httpx.AsyncClient(base_url=base, timeout=None, trust_env=False) as own:  # noqa: S113
+                yield KeeperClient(own)
+
+        def tool_client(tool: str) -> ToolClient:
+            return ToolClient(http, f"{gateway}{places.TOOLS_PATH}/{tool}/mcp")
+
+        def model(agent: AgentProfile) -> Model:
+            return through(agent.model, gateway)
+
+        ready = asyncio.Event()
+        worker = Worker(profile, socket.gethostname(), keeper, tool_client, model, ready.set)
+        working = asyncio.create_task(worker.run(), name="worker")
+        beating = asyncio.create_task(beat(ready), name="health")
+        on_signals(working.cancel)
+        try:
+            await asyncio.gather(working, return_exceptions=True)
+        finally:
+            beating.cancel()
+
+
+def through(profile: ModelProfile, gateway: str) -> Model:
+    """The model and its fallbacks by way of the gateway, which adds the keys.
+
+    What the agent sends as a key is its lease, by which the gateway knows the task.
+    """
+    from seawall.models.providers import build
+
+    def routed(one: ModelProfile, number: int) -> ModelProfile:
+        url = f"{gateway}{places.MODELS_PATH}/{number}"
+        return one.model_copy(update={"gateway_url": url, "secret": None})
+
+    fallbacks = tuple(routed(f, n) for n, f in enumerate(profile.fallbacks, 1))
+    first = routed(profile, 0).model_copy(update={"fallbacks": fallbacks})
+    return build(first, None, bearer=lease_token)
+
+
+def lease_token() -> str:
+    """The token of the task that is being worked on; raises RuntimeError when there is none."""
+    task = CURRENT.get()
+    if task is None:
+        raise RuntimeError("a model was asked outside a task")
+    return task.lease.token
+
+
+def main() -> None:
+    """Start with the profile that is in the image."""
+    log_to_stdout()
+    profile = AgentProfile.model_validate_json(Path(places.PROFILE).read_bytes())
+    asyncio.run(run(profile, places.GATEWAY))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""A tool's container: its bridge, and behind it the functions, the sandbox or memory.
+
+`python3 -m seawall.containers.bridge`
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seawall.bridges.backends import open_backend
+from seawall.bridges.bridge import Bridge
+from seawall.errors import OperatorError
+from seawall.wire import places
+from seawall.wire.profiles import BridgeProfile, MemoryTool
+
+from .life import log_to_stdout
+from .serving import serve
+
+if TYPE_CHECKING:
+    from seawall.wire.tools import Backend
+
+
+async def run(profile: BridgeProfile, files: Path) -> None:
+    """Serve MCP until told to stop."""
+    memory = None
+    if isinstance(profile.source, MemoryTool):
+        memory = await asyncio.to_thread(_memory, profile.source, files)
+    backend = open_backend(profile, folder=files, memory=memory)
+    async with Bridge(profile, backend) as bridge:
+        # A tool that cannot start must not look ready: its last words are the container's.
+        await backend.list()
+        await serve({places.BRIDGE_PORT: bridge.app})
+
+
+def _memory(source: MemoryTool, files: Path) -> Backend:
+    """Memory on the container's volume, with the documents that are in the image indexed."""
+    from seawall.memory.backend import MemoryBackend
+    from seawall.memory.embed import Embedder
+    from seawall.memory.ingest import ingest
+    from seawall.memory.service import MemoryService
+
+    service = MemoryService(Path(places.DATA), Embedder.load, source)
+    documents = files / "documents"
+    if documents.is_dir():
+        ingest(service, documents, lambda *_: None)
+    return MemoryBackend(service)
+
+
+def main() -> None:
+    """Start with the profile that is in the image."""
+    log_to_stdout()
+    profile = BridgeProfile.model_validate_json(Path(places.PROFILE).read_bytes())
+    try:
+        asyncio.run(run(profile, Path(places.FILES)))
+    except OperatorError as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

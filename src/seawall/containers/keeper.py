@@ -1,0 +1,56 @@
+"""The keeper's container: agents' side and people's side on ports of their own.
+
+`python3 -m seawall.containers.keeper`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from seawall.errors import OperatorError
+from seawall.keeper.app import agents_app
+from seawall.keeper.door import door_app
+from seawall.keeper.store import Store
+from seawall.keeper.token import guarded_by
+from seawall.wire import places
+from seawall.wire.profiles import KeeperPolicy
+
+from .life import log_to_stdout
+from .serving import serve
+
+BROKER_WAIT_SECONDS = 30.0
+"""How long a start waits for the broker; then the engine starts the container again."""
+
+
+async def run(policy: KeeperPolicy, broker: str, token_file: Path) -> None:
+    """Serve both sides until told to stop. Raises OperatorError when the broker does not come."""
+    async with await _connect(broker, policy) as store:
+        people = guarded_by(token_file, door_app(store))
+        await serve({places.KEEPER_PORT: agents_app(store), places.PEOPLE_PORT: people})
+
+
+async def _connect(broker: str, policy: KeeperPolicy) -> Store:
+    until = time.monotonic() + BROKER_WAIT_SECONDS
+    while True:
+        try:
+            return await Store.connect(broker, policy)
+        except OperatorError:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(0.2)
+
+
+def main() -> None:
+    """Start with the profile that is in the image."""
+    log_to_stdout()
+    policy = KeeperPolicy.model_validate_json(Path(places.PROFILE).read_bytes())
+    try:
+        asyncio.run(run(policy, places.BROKER, Path(places.SECRETS) / places.DOOR_TOKEN))
+    except OperatorError as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""A plan as a Docker Compose project: compose.yaml and all that it names, in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Any
+
+from seawall.plan.model import Limits, Plan, Workload
+from seawall.wire import places
+from seawall.wire.profiles import BridgeProfile, FunctionsTool, MemoryTool
+
+from . import gateway
+from .dockerfile import BASE, PARTS, SHARED_PARTS, dockerfile, image, locks, role, writes_data
+from .files import Copy, Rendered
+from .hardening import hardened, limited
+from .seccomp import PROFILE
+from .topology import Attachment, Network, Service, Topology, topology
+from .yaml_text import Flow, Why, dump
+
+GATEWAY_LIMITS = Limits(memory_bytes=256 * 1024**2, pids=64, tmpfs_bytes=8 * 1024**2)
+SECCOMP_FILE = "seccomp.json"
+MIB = 1024**2
+
+
+@dataclass(frozen=True)
+class ComposeOptions:
+    """What the plan does not say: where on this machine, and under which name."""
+
+    project: str
+    within: IPv4Network
+    """The /16 that the mesh's networks are taken from."""
+    base: str = BASE
+    registry: str = ""
+    """Put before every image's name, with its slash."""
+    offline: bool = False
+    script: str | None = None
+    """The spec's script, for `offline`."""
+    ca_bundle: str | None = None
+    """A file of the author's with the CAs that builds trust."""
+    door_port: int | None = None
+    """The published port; None for a free one."""
+    door_address: str = "127.0.0.1"
+
+
+def render(plan: Plan, options: ComposeOptions, package: Mapping[str, str]) -> Rendered:
+    """Everything that `docker compose up` needs. `package`: digests of Seawall's own parts."""
+    shape = topology(plan, options.within, offline=options.offline)
+    made = Rendered()
+    made.files["Dockerfile"] = dockerfile(plan, shape, options.base)
+    made.files[SECCOMP_FILE] = PROFILE
+    made.files["redis.conf"] = redis_conf(_limits_of(shape.service("broker")))
+    made.files |= {f"locks/{name}": text for name, text in locks(shape).items()}
+    digests = {s.name: _workload(plan, shape, s, options, made) for s in shape.services}
+    made.copies += [Copy("package", part, f"seawall/{part}") for part in _parts(shape)]
+    images = {
+        s.name: image(plan, s, options.base, package, digests[s.name]) for s in shape.services
+    }
+    document = {
+        "name": options.project,
+        "x-hardened": Why({**hardened(f"./{SECCOMP_FILE}")}, "Every service is held to this."),
+        "services": {
+            s.name: _service(plan, s, options, images[s.name].digest) for s in shape.services
+        },
+        "networks": {n.name: Why(_network(n), n.why) for n in shape.networks},
+        "volumes": {f"{s.name}-data": None for s in shape.services if writes_data(s.workload)},
+        **({"secrets": {"ca": {"file": "./ca.crt"}}} if options.ca_bundle else {}),
+    }
+    if options.ca_bundle:
+        made.copies.append(Copy("spec", options.ca_bundle, "ca.crt"))
+    text = dump(document, _HEAD.format(name=plan.name))
+    made.files["compose.yaml"] = text.replace("x-hardened:\n", "x-hardened: &hardened\n").replace(
+        '"<<": "*hardened"', "<<: *hardened"
+    )
+    return made
+
+
+_HEAD = """\
+The mesh {name} for Docker Compose, rendered by Seawall from seawall.yaml: edit that, not this.
+Needs Docker Engine 28 or newer. Secrets are files below secrets/, a folder for each gateway."""
+
+
+def _workload(
+    plan: Plan, shape: Topology, service: Service, options: ComposeOptions, made: Rendered
+) -> list[str]:
+    """Lay a service's own files below workloads/; what its image's digest must also cover."""
+    folder = f"workloads/{service.name}"
+    workload, files = service.workload, made.files
+    if service.kind == "gateway":
+        text = gateway.gateway(plan, shape, service, offline=options.offline)
+        files[f"{folder}/envoy.yaml"] = text
+        if not options.offline:
+            for secret in gateway.credentials(service):
+                files[f"{folder}/{secret}.yaml"] = gateway.key_file(secret)
+        return [text]
+    if service.kind == "door":
+        files[f"{folder}/envoy.yaml"] = text = gateway.door(plan)
+        return [text]
+    if service.kind == "models":
+        made.copies.append(Copy("spec", options.script or "", f"{folder}/files/script.yaml"))
+        return [f"script {options.script}"]
+    if service.kind == "broker":
+        return [files["redis.conf"]]
+    assert workload is not None  # noqa: S101 - all other kinds have one
+    profile = workload.profile.model_dump_json(indent=2) + "\n" if workload.profile else ""
+    files[f"{folder}/profile.json"] = profile
+    made.copies += _author_files(workload, folder)
+    return [profile, *(f"{f.path} {f.digest}" for f in workload.files)]
+
+
+def _author_files(workload: Workload, folder: str) -> list[Copy]:
+    """The author's code and documents that a tool's container is given."""
+    if not isinstance(workload.profile, BridgeProfile):
+        return []
+    source = workload.profile.source
+    if isinstance(source, FunctionsTool):
+        return [Copy("spec", source.path, f"{folder}/files/{source.path}")]
+    if isinstance(source, MemoryTool) and source.documents:
+        return [Copy("spec", source.documents, f"{folder}/files/documents", source.only)]
+    return []
+
+
+def _parts(shape: Topology) -> list[str]:
+    kinds = {role(service) for service in shape.services}
+    return sorted({*SHARED_PARTS, *(p for kind in kinds for p in PARTS.get(kind, ()))})
+
+
+def _service(plan: Plan, service: Service, options: ComposeOptions, digest: str) -> dict[str, Any]:
+    replicas = service.workload.replicas if service.workload and service.kind != "gateway" else 1
+    build: dict[str, Any] = {"context": ".", "target": service.name}
+    if options.ca_bundle:
+        build["secrets"] = Flow(["ca"])
+    mounts = _volumes(service, offline=options.offline)
+    return {
+        "<<": "*hardened",
+        "image": f"{options.registry}{plan.name}/{service.name}:{digest[:16]}",
+        "build": build,
+        "user": f"{service.uid}:{service.uid}",
+        **({"scale": replicas} if replicas != 1 else {}),
+        **limited(_limits_of(service)),
+        "networks": {a.network: _attachment(a) for a in service.networks},
+        **({"volumes": mounts} if mounts else {}),
+        **(_published(options) if service.kind == "door" else {}),
+    }
+
+
+def _limits_of(service: Service) -> Limits:
+    owned = service.workload is not None and service.kind != "gateway"
+    return service.workload.limits if owned and service.workload else GATEWAY_LIMITS
+
+
+def _attachment(attached: Attachment) -> Any:
+    given: dict[str, Any] = {}
+    if attached.alias:
+        given["aliases"] = [attached.alias]
+    if attached.address:
+        given["ipv4_address"] = str(attached.address)
+    return Flow(given) if given else None
+
+
+def _volumes(service: Service, *, offline: bool) -> list[str]:
+    found = []
+    if writes_data(service.workload) and service.kind != "gateway":
+        found.append(f"{service.name}-data:{places.DATA}")
+    keys = service.kind == "gateway" and gateway.credentials(service) and not offline
+    if keys or service.kind == "keeper":
+        found.append(f"${{SEAWALL_SECRETS:-./secrets}}/{service.name}:{places.SECRETS}:ro")
+    return found
+
+
+def _published(options: ComposeOptions) -> dict[str, Any]:
+    port = f"${{SEAWALL_DOOR_PORT:-{options.door_port or ''}}}"
+    return {"ports": Why([f"{options.door_address}:{port}:{places.DOOR_PORT}"],
+                         "The only published port of the mesh.")}  # fmt: skip
+
+
+def _network(network: Network) -> dict[str, Any]:
+    options = {"com.docker.network.bridge.enable_icc": "false"} if network.open else {
+        # Without it the container reaches what listens on the host, at the bridge's own address.
+        "com.docker.network.bridge.gateway_mode_ipv4": "isolated",
+    }  # fmt: skip
+    return {
+        **({} if network.open else {"internal": True}),
+        "driver_opts": options,
+        "ipam": {"config": [Flow({"subnet": str(network.subnet)})]},
+    }
+
+
+def redis_conf(limits: Limits) -> str:
+    """Redis as the keeper's: every acknowledged write is on disk, and nothing is ever evicted."""
+    # The rest is for what Redis needs beside its data: buffers, and the fork that rewrites the log.
+    most = limits.memory_bytes * 3 // 4 // MIB
+    return f"""\
+# The broker. Only the keeper reaches it: they are alone on their network.
+bind 0.0.0.0
+protected-mode no
+dir /data
+appendonly yes
+# An answer is given when the write is on disk: no acknowledged step is lost.
+appendfsync always
+save ""
+maxmemory {most}mb
+# A full memory refuses writes; it drops nothing. The keeper's quotas come first.
+maxmemory-policy noeviction
+maxclients 1000
+loglevel warning
+"""

@@ -1,0 +1,198 @@
+"""Pieces of Envoy configuration that every gateway and the door are made of.
+
+Source of names and defaults: Envoy 1.40's API reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+TYPES = "type.googleapis.com/envoy"
+CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
+HEALTH_PORT = 9000
+CONNECT_SECONDS = 5
+BUFFER_BYTES = 1024**2
+HEADERS_KIB_MAX = 60
+
+
+def typed(name: str, kind: str, **fields: Any) -> dict[str, Any]:
+    """An extension by name, with its typed configuration."""
+    return {"name": name, "typed_config": {"@type": f"{TYPES}.{kind}", **fields}}
+
+
+def listener(
+    name: str, address: str, port: int, filters: list[Any], match: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """One address and what happens to its connections."""
+    chain = {"filter_chain_match": match} if match else {}
+    return {
+        "name": name,
+        "address": {"socket_address": {"address": address, "port_value": port}},
+        "per_connection_buffer_limit_bytes": BUFFER_BYTES,
+        "filter_chains": [{**chain, "filters": filters}],
+    }
+
+
+def http(name: str, routes: list[Any], filters: Sequence[Any], **fields: Any) -> dict[str, Any]:
+    """The HTTP connection manager, strict about what it takes for a request."""
+    return typed(
+        "envoy.filters.network.http_connection_manager",
+        "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix=name,
+        use_remote_address=True,
+        skip_xff_append=True,
+        normalize_path=True,
+        merge_slashes=True,
+        path_with_escaped_slashes_action="REJECT_REQUEST",
+        max_request_headers_kb=HEADERS_KIB_MAX,
+        request_headers_timeout="10s",
+        stream_idle_timeout="60s",
+        common_http_protocol_options={
+            "idle_timeout": "300s",
+            "headers_with_underscores_action": "REJECT_REQUEST",
+            "max_headers_count": 100,
+        },
+        **fields,
+        route_config={
+            "name": name,
+            "virtual_hosts": [{"name": name, "domains": ["*"], "routes": routes}],
+        },
+        http_filters=[
+            *filters,
+            typed("envoy.filters.http.router", "extensions.filters.http.router.v3.Router"),
+        ],
+    )
+
+
+def log(**fields: str) -> list[Any]:
+    """One JSON line a request to standard output: no query, no header, no body."""
+    line = {
+        "time": "%START_TIME%",
+        **fields,
+        "method": "%REQ(:METHOD)%",
+        "path": "%PATH(NQ:ORIG_OR_PATH)%",
+        "route": "%ROUTE_NAME%",
+        "status": "%RESPONSE_CODE%",
+        "details": "%RESPONSE_CODE_DETAILS%",
+        "received": "%BYTES_RECEIVED%",
+        "sent": "%BYTES_SENT%",
+        "ms": "%DURATION%",
+    }
+    form = {"json_format": line, "json_format_options": {"sort_properties": False}}
+    kind = "extensions.access_loggers.stream.v3.StdoutAccessLog"
+    return [typed("envoy.access_loggers.stdout", kind, log_format=form)]
+
+
+def headers(remove: Sequence[str], put: dict[str, str]) -> dict[str, Any]:
+    """A filter that strips what a caller may not say, and says who it is instead."""
+    overwrite = "OVERWRITE_IF_EXISTS_OR_ADD"
+    mutations: list[Any] = [{"remove": name} for name in remove]
+    mutations += [
+        {"append": {"header": {"key": key, "value": value}, "append_action": overwrite}}
+        for key, value in put.items()
+    ]
+    kind = "extensions.filters.http.header_mutation.v3.HeaderMutation"
+    fields = {"mutations": {"request_mutations": mutations}}
+    return typed("envoy.filters.http.header_mutation", kind, **fields)
+
+
+def route(name: str, prefix: str, cluster: str, **action: Any) -> dict[str, Any]:
+    """Requests below `prefix` go to a cluster; a response may take as long as it needs."""
+    return {
+        "name": name,
+        "match": {"prefix": prefix},
+        "route": {"cluster": cluster, "timeout": "0s", **action},
+    }
+
+
+def refusal(status: int, body: str) -> dict[str, Any]:
+    """Everything that no route before it takes."""
+    return {
+        "name": "refused",
+        "match": {"prefix": "/"},
+        "direct_response": {"status": status, "body": {"inline_string": body}},
+        "response_headers_to_add": [
+            {"header": {"key": "content-type", "value": "application/json"},
+             "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"},
+        ],
+    }  # fmt: skip
+
+
+def cluster(name: str, host: str, port: int, **fields: Any) -> dict[str, Any]:
+    """Every address that a name stands for; looked up again every few seconds."""
+    return {
+        "name": name,
+        "type": "STRICT_DNS",
+        "dns_lookup_family": "V4_PREFERRED",
+        "dns_failure_refresh_rate": {"base_interval": "0.2s", "max_interval": "2s"},
+        "connect_timeout": f"{CONNECT_SECONDS}s",
+        **fields,
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [
+                {
+                    "lb_endpoints": [
+                        {
+                            "endpoint": {
+                                "address": {"socket_address": {"address": host, "port_value": port}}
+                            }
+                        }
+                    ]
+                }
+            ],
+        },
+    }
+
+
+def tls(host: str) -> dict[str, Any]:
+    """To a server that proves to be `host`, by the CAs of the image."""
+    context = {
+        "sni": host,
+        "common_tls_context": {
+            "validation_context": {
+                "trusted_ca": {"filename": CA_FILE},
+                "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": host}}],
+            }
+        },
+    }
+    kind = "extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+    return {"transport_socket": typed("envoy.transport_sockets.tls", kind, **context)}
+
+
+def upstream(*filters: Any) -> dict[str, Any]:
+    """HTTP to a cluster, with filters on its side."""
+    codec = typed(
+        "envoy.filters.http.upstream_codec",
+        "extensions.filters.http.upstream_codec.v3.UpstreamCodec",
+    )
+    options = {
+        "@type": f"{TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http_protocol_options": {}},
+        "http_filters": [*filters, codec],
+    }
+    name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    return {"typed_extension_protocol_options": {name: options}}
+
+
+def health() -> dict[str, Any]:
+    """A listener that only the container itself reaches: HEALTHCHECK asks it."""
+    answer = {
+        "match": {"prefix": "/"},
+        "direct_response": {"status": 200},
+    }
+    return listener("health", "127.0.0.1", HEALTH_PORT, [http("health", [answer], ())])
+
+
+def bootstrap(listeners: list[Any], clusters: list[Any]) -> dict[str, Any]:
+    """The whole file. No admin port: what it tells and does is nobody's in the mesh."""
+    limit = typed(
+        "envoy.resource_monitors.global_downstream_max_connections",
+        "extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+        max_active_downstream_connections=10_000,
+    )
+    return {
+        "node": {"id": "gateway", "cluster": "seawall"},
+        "overload_manager": {"resource_monitors": [limit]},
+        "static_resources": {"listeners": [*listeners, health()], "clusters": clusters},
+    }

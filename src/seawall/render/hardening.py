@@ -1,0 +1,54 @@
+"""What every container of a mesh is held to under Docker, each line with its reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seawall.plan.model import Limits
+
+from .yaml_text import Flow, Why
+
+LOG_SIZE = "10m"
+LOG_FILES = "3"
+OPEN_FILES = 4096
+
+
+def hardened(seccomp: str) -> dict[str, Any]:
+    """The block that all services share."""
+    return {
+        "cap_drop": Why(Flow(["ALL"]), "No capability: nothing here binds low ports or mounts."),
+        "security_opt": Why(
+            Flow(["no-new-privileges:true", f"seccomp:{seccomp}"]),
+            "A setuid file gives nothing, and system calls that no server needs are refused.",
+        ),
+        "read_only": Why(
+            True, "What an attacker writes is not written, or gone at the next start."
+        ),
+        "ipc": Why("private", "Shared memory is the container's own."),
+        "ulimits": Why(
+            {
+                "core": Flow({"soft": 0, "hard": 0}),
+                "nofile": Flow({"soft": OPEN_FILES, "hard": OPEN_FILES}),
+            },
+            "No core file, which could hold a secret; and no flood of open files.",
+        ),
+        "logging": Why(
+            {"driver": "local", "options": Flow({"max-size": LOG_SIZE, "max-file": LOG_FILES})},
+            "A flood of log lines does not fill the disk.",
+        ),
+        "restart": Why("unless-stopped", "Back after a crash and after a reboot of the machine."),
+        "stop_grace_period": "10s",
+    }
+
+
+def limited(limits: Limits) -> dict[str, Any]:
+    """One service's share of the machine. Swap is off: it would only hide a full memory."""
+    return {
+        "mem_limit": limits.memory_bytes,
+        "memswap_limit": limits.memory_bytes,
+        "cpus": limits.cpus,
+        "pids_limit": limits.pids,
+        "tmpfs": [
+            f"/tmp:size={limits.tmpfs_bytes},mode=1777,noexec,nosuid,nodev",  # noqa: S108 - the container's
+        ],
+    }

@@ -1,0 +1,94 @@
+"""YAML that people read: block style, comments that say why, strings quoted where readers differ.
+
+Values are dicts, lists, strings, numbers and booleans; `Why` hangs a comment over one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_PLAIN = re.compile(r"[A-Za-z/_.][A-Za-z0-9/_.@-]*( [A-Za-z0-9/_.@-]+)*")
+_TAKEN = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "inf",
+                    "nan", ".inf", ".nan", "."})  # fmt: skip
+"""Plain words that one YAML reader or another takes for something else than text."""
+FLOW_CHARS_MAX = 88
+
+
+@dataclass(frozen=True)
+class Why:
+    """A value with a comment above it."""
+
+    value: Any
+    comment: str
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A list or mapping of scalars that stays on one line."""
+
+    value: Any
+
+
+def dump(value: Mapping[str, Any], head: str = "") -> str:
+    """The document, with `head` as the comment at its top."""
+    top = [f"# {line}".rstrip() for line in head.splitlines()]
+    return "\n".join([*top, *_mapping(value, 0)]) + "\n"
+
+
+def _mapping(value: Mapping[str, Any], depth: int) -> Iterator[str]:
+    pad = "  " * depth
+    for key, item in value.items():
+        if isinstance(item, Why):
+            yield from (f"{pad}# {line}" for line in item.comment.splitlines())
+            item = item.value
+        yield from _entry(f"{pad}{_scalar(key)}:", item, depth + 1)
+
+
+def _sequence(value: Sequence[Any], depth: int) -> Iterator[str]:
+    pad = "  " * depth
+    for item in value:
+        if isinstance(item, Why):
+            yield from (f"{pad}# {line}" for line in item.comment.splitlines())
+            item = item.value
+        if isinstance(item, Mapping) and item:
+            lines = list(_mapping(item, depth + 1))
+            first = next(i for i, line in enumerate(lines) if not line.lstrip().startswith("#"))
+            yield from (line[2:] for line in lines[:first])
+            yield f"{pad}- {lines[first].lstrip()}"
+            yield from lines[first + 1 :]
+        else:
+            yield from _entry(f"{pad}-", item, depth + 1)
+
+
+def _entry(head: str, item: Any, depth: int) -> Iterator[str]:
+    if isinstance(item, Flow):
+        yield f"{head} {_flow(item.value)}"
+    elif isinstance(item, Mapping) and item:
+        yield head
+        yield from _mapping(item, depth)
+    elif isinstance(item, (list, tuple)) and item:
+        yield head
+        yield from _sequence(item, depth)
+    elif isinstance(item, str) and "\n" in item:
+        yield f"{head} |{'' if item.endswith(chr(10)) else '-'}"
+        yield from ("  " * depth + line if line else "" for line in item.splitlines())
+    else:
+        yield f"{head} {_flow(item)}"
+
+
+def _flow(item: Any) -> str:
+    if isinstance(item, Mapping):
+        return "{" + ", ".join(f"{_scalar(k)}: {_flow(v)}" for k, v in item.items()) + "}"
+    if isinstance(item, (list, tuple)):
+        return "[" + ", ".join(_flow(one) for one in item) + "]"
+    return _scalar(item)
+
+
+def _scalar(item: Any) -> str:
+    if isinstance(item, str) and _PLAIN.fullmatch(item) and item.lower() not in _TAKEN:
+        return item
+    return json.dumps(item, ensure_ascii=False)

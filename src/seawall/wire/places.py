@@ -1,0 +1,31 @@
+"""Where things are inside every container: what the renderers write and the programs read."""
+
+PROFILE = "/seawall/profile.json"
+"""The workload's own profile (`wire/profiles.py`)."""
+FILES = "/seawall/files"
+"""The author's files, at the paths that the spec gives them."""
+SECRETS = "/run/secrets"
+"""One file a secret, named after it."""
+DOOR_TOKEN = "door-token"  # noqa: S105 - a file's name
+"""The secret that people's requests carry, as the keeper knows it: its SHA-256 in hex."""
+HEALTH = "/tmp/seawall-health"  # noqa: S108 - on a tmpfs of the container's own
+"""Unix seconds, whole, until which the workload counts as healthy; it writes it anew in time."""
+DATA = "/data"
+
+GATEWAY = "http://gateway:8080"
+"""An agent's one neighbour."""
+KEEPER_PATH = "/keeper"
+TOOLS_PATH = "/tools"
+MODELS_PATH = "/models"
+
+KEEPER_PORT = 8080
+"""The agents' side."""
+PEOPLE_PORT = 8081
+"""The people's side, behind the door."""
+BRIDGE_PORT = 8080
+BROKER_PORT = 6379
+GATEWAY_PORT = 8080
+DOOR_PORT = 8443
+MODELS_PORT = 8400
+"""Scripted models of an offline mesh."""
+BROKER = f"redis://broker:{BROKER_PORT}/0"
