@@ -5,18 +5,13 @@ local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 local stamp = string.format('%.6f', now)
 local day_key = P .. 'day:' .. math.floor(now / 86400)
-local bells, rung = {}, {}
+local bells, news = {}, {}
 
 local function refuse(code, reason, remedy)
   error({refused = {code, reason, remedy or ''}})
 end
 
-local function ring(name)
-  if not rung[name] then
-    rung[name] = true
-    bells[#bells + 1] = name
-  end
-end
+local function ring(name) bells[#bells + 1] = name end
 
 -- Redis refuses "-0" and "1e+15" as integers.
 local function int(n) return string.format('%d', n) end
@@ -40,7 +35,7 @@ end
 local function emit(run, task, agent, kind, data)
   redis.call('XADD', P .. 'events:' .. run, 'MAXLEN', EVENTS_MAX, '*', 'at', stamp,
     'task', task, 'agent', agent, 'kind', kind, 'data', cjson.encode(data))
-  ring('e:' .. run)
+  news['e:' .. run] = true
 end
 
 local function usage_of(key)
