@@ -23,6 +23,7 @@ from seawall.engine.door_client import DoorClient
 from seawall.keeper.app import agents_app
 from seawall.keeper.door import door_app
 from seawall.keeper.store import Store
+from seawall.runtime.caller import Caller
 from seawall.runtime.keeper_client import KeeperClient
 from seawall.wire.messages import Delegation, Finish, Reserve, StartRun, Step, Take, Usage
 from seawall.wire.profiles import Budget, KeeperLimits, KeeperPolicy
@@ -118,7 +119,7 @@ async def raw_steps(url: str) -> float:
 
 
 async def keeper_steps(chief: KeeperClient, token: str, *, reserve: bool) -> float:
-    """Record steps, eight at a time, each reserved before if asked."""
+    """Record steps, eight at a time, each begun and reserved before if asked."""
     usage = Usage(input_tokens=10, output_tokens=5, usd_micros=3, turns=1)
 
     async def worker(name: int) -> None:
@@ -143,11 +144,11 @@ async def report() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         async with open_broker(None, Path(folder)) as url, Store(url, POLICY) as store:
 
-            def reach(name: str) -> httpx.AsyncClient:
+            def reach(name: str) -> Caller:
                 app = agents_app(store) if name else door_app(store)
                 transport = httpx.ASGITransport(app)
                 who = {"x-seawall-agent": name}
-                return httpx.AsyncClient(transport=transport, base_url="http://k", headers=who)
+                return Caller(transport, "http://k", who)
 
             chief, clerk = KeeperClient(reach("chief")), KeeperClient(reach("clerk"))
             await DoorClient(reach("")).start(StartRun(input="x"))

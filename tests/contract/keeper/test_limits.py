@@ -273,7 +273,9 @@ async def test_nonsense_is_answered_with_a_fault(meshes: Meshes) -> None:
     ]  # fmt: skip
     assert "xxxx" not in found[1].text
     with pytest.raises(Refused) as refused:
-        await KeeperClient(chief).begin(lease.token, Begin(key="", kind="tool", name="x"))
+        await (await mesh.agent("chief")).begin(
+            lease.token, Begin(key="", kind="tool", name="x")
+        )
     assert refused.value.code == "bad_request"
 
 
