@@ -25,7 +25,7 @@ from seawall.keeper.door import door_app
 from seawall.keeper.store import Store
 from seawall.runtime.caller import Caller
 from seawall.runtime.keeper_client import KeeperClient
-from seawall.wire.messages import Delegation, Finish, Reserve, StartRun, Step, Take, Usage
+from seawall.wire.messages import Begin, Delegation, Finish, StartRun, Step, Take, Usage
 from seawall.wire.profiles import Budget, KeeperLimits, KeeperPolicy
 
 TRIPS = 500
@@ -121,12 +121,13 @@ async def raw_steps(url: str) -> float:
 async def keeper_steps(chief: KeeperClient, token: str, *, reserve: bool) -> float:
     """Record steps, eight at a time, each begun and reserved before if asked."""
     usage = Usage(input_tokens=10, output_tokens=5, usd_micros=3, turns=1)
+    most = Usage(input_tokens=10, output_tokens=10, usd_micros=5, turns=1)
 
     async def worker(name: int) -> None:
         for n in range(STEPS // 8):
             key = f"{reserve}-{name}-{n}"
             if reserve:
-                await chief.reserve(token, Reserve(key=key, turns=1, tokens=20, usd_micros=5))
+                await chief.begin(token, Begin(key=key, kind="model", name="m", reserve=most))
             await chief.record(token, Step(key=key, kind="model", payload="{}", usage=usage))
 
     began = time.perf_counter()

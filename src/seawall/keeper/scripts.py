@@ -24,7 +24,7 @@ from seawall.wire.profiles import KeeperPolicy
 from .bells import stopped
 
 NAMES = (
-    "start", "take", "put_back", "renew", "authorize", "reclaim", "begin", "record", "reserve",
+    "start", "take", "put_back", "renew", "authorize", "reclaim", "begin", "record",
     "release", "delegate", "result", "close", "progress", "cancel",
 )  # fmt: skip
 ROUND_MAX = 64

@@ -10,7 +10,7 @@ from seawall.wire.messages import (
     Finish,
     Lease,
     Progress,
-    Reserve,
+    Release,
     Renewal,
     Step,
     Take,
@@ -47,13 +47,8 @@ class KeeperClient:
         """Put a finished step into the journal, and settle what was reserved for its key."""
         await self._call("POST", "/v1/record", token=token, message=step)
 
-    async def reserve(self, token: str, message: Reserve) -> None:
-        """Hold room before spending. Raises Refused `budget`."""
-        await self._call("POST", "/v1/reserve", token=token, message=message)
-
-    async def release(self, token: str, key: str) -> None:
-        """Give back what a failed attempt had reserved."""
-        message = Reserve(key=key)
+    async def release(self, token: str, message: Release) -> None:
+        """Say that a step that began will not be recorded."""
         await self._call("POST", "/v1/release", token=token, message=message)
 
     async def delegate(self, token: str, message: Delegation) -> Delegated:

@@ -88,20 +88,18 @@ class Begin(Message):
     kind: StepKind
     name: str
     """The model's or the tool/function's name."""
+    reserve: Usage = Usage()
+    """The most it may use: room held in the run's and the day's budget until it is recorded."""
     until: float | None = None
     """When this step must have ended: the progress deadline."""
     detail: str = ""
     """At most 500 characters for people: the call's arguments, shortened."""
 
 
-class Reserve(Message):
-    """Ask for room in the run's and the day's budget before spending."""
+class Release(Message):
+    """A step that began will not be recorded: give back the room that was held for it."""
 
     key: str
-    turns: int = 0
-    tool_calls: int = 0
-    tokens: int = 0
-    usd_micros: int = 0
 
 
 class Delegation(Message):

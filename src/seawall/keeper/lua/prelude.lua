@@ -4,7 +4,7 @@ local P = KEYS[1]
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 local stamp = string.format('%.6f', now)
-local day_key = P .. 'day:' .. math.floor(now / 86400)
+local today = math.floor(now / 86400)
 local bells, news = {}, {}
 
 local function refuse(code, reason, remedy)
@@ -16,8 +16,20 @@ local function ring(name) bells[#bells + 1] = name end
 -- Redis refuses "-0" and "1e+15" as integers.
 local function int(n) return string.format('%d', n) end
 
-local function add(key, field, n)
-  if n ~= 0 then redis.call('HINCRBY', key, field, int(n)) end
+local function day_key(day) return P .. 'day:' .. int(day) end
+
+-- Adds to numbers of a hash, in two calls however many they are.
+local function add(key, changes)
+  local fields, sums = {}, {}
+  for field, n in pairs(changes) do
+    if n ~= 0 then fields[#fields + 1] = field end
+  end
+  if #fields == 0 then return end
+  local had = redis.call('HMGET', key, unpack(fields))
+  for i, field in ipairs(fields) do
+    sums[2 * i - 1], sums[2 * i] = field, int(tonumber(had[i] or 0) + changes[field])
+  end
+  redis.call('HSET', key, unpack(sums))
 end
 
 -- Never cuts through a UTF-8 sequence.
@@ -44,19 +56,30 @@ local function usage_of(key)
     usd_micros = tonumber(u[3] or 0), turns = tonumber(u[4] or 0), tool_calls = tonumber(u[5] or 0)}
 end
 
--- A reservation is "turns calls tokens usd day-key".
-local function give_back(run, reservation)
-  local turns, calls, tokens, usd, day = string.match(reservation, '(%d+) (%d+) (%d+) (%d+) (.+)')
-  local key = P .. 'run:' .. run
-  add(key, 'r_turns', -tonumber(turns))
-  add(key, 'r_calls', -tonumber(calls))
-  add(key, 'r_tokens', -tonumber(tokens))
-  add(key, 'r_usd', -tonumber(usd))
-  if redis.call('EXISTS', day) == 1 then
-    add(day, 'r_tokens', -tonumber(tokens))
-    add(day, 'r_usd', -tonumber(usd))
+-- Holds room in the run's and that day's budget, or (`sign` -1) gives it back.
+local function hold(run, day, sign, turns, calls, tokens, usd)
+  add(P .. 'run:' .. run, {r_turns = sign * turns, r_calls = sign * calls,
+    r_tokens = sign * tokens, r_usd = sign * usd})
+  if (tokens > 0 or usd > 0) and (sign > 0 or redis.call('EXISTS', day_key(day)) == 1) then
+    add(day_key(day), {r_tokens = sign * tokens, r_usd = sign * usd})
+    if sign > 0 then redis.call('EXPIRE', day_key(day), 259200) end
   end
-  return tonumber(turns), tonumber(calls)
+end
+
+-- What `open:` notes of a step that has begun: "turns calls tokens usd day kind name".
+local function read_step(text)
+  local turns, calls, tokens, usd, day, kind, name =
+    string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$')
+  return {turns = tonumber(turns), calls = tonumber(calls), tokens = tonumber(tokens),
+    usd = tonumber(usd), day = tonumber(day), kind = kind, name = name}
+end
+
+-- The step is over, however it went: its room is free again.
+local function shut(run, task, key, text)
+  local step = read_step(text)
+  hold(run, step.day, -1, step.turns, step.calls, step.tokens, step.usd)
+  redis.call('HDEL', P .. 'open:' .. task, key)
+  return step
 end
 
 local function limit_reached(t, limit, used, max)
@@ -86,7 +109,7 @@ local function evict()
     local run = redis.call('ZPOPMIN', P .. 'finished')[1]
     for _, task in ipairs(redis.call('LRANGE', P .. 'tasks:' .. run, 0, -1)) do
       redis.call('UNLINK', P .. 'task:' .. task, P .. 'journal:' .. task, P .. 'steps:' .. task,
-        P .. 'children:' .. task, P .. 'reserved:' .. task, P .. 'begun:' .. task)
+        P .. 'children:' .. task, P .. 'open:' .. task)
     end
     local key = redis.call('HGET', P .. 'run:' .. run, 'key')
     if key and key ~= '' then redis.call('DEL', P .. 'start:' .. key) end
@@ -102,9 +125,8 @@ local function end_task(task, state, by, output, failure)
   local f = redis.call('HMGET', key, 'run', 'agent', 'state')
   local run, agent = f[1], f[2]
   if f[3] == 'queued' then redis.call('LREM', P .. 'queue:' .. agent, 1, task) end
-  local reservations = redis.call('HVALS', P .. 'reserved:' .. task)
-  for _, reservation in ipairs(reservations) do give_back(run, reservation) end
-  redis.call('UNLINK', P .. 'reserved:' .. task)
+  local opened = redis.call('HGETALL', P .. 'open:' .. task)
+  for i = 1, #opened, 2 do shut(run, task, opened[i], opened[i + 1]) end
   redis.call('ZREM', P .. 'leases', task)
   redis.call('HSET', key, 'state', state, 'ended', stamp, 'by', by)
   local data
