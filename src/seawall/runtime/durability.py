@@ -29,7 +29,6 @@ from pydantic_ai.durable_exec import (
 from seawall.wire.messages import Usage
 
 from .hooks import STEP_HOOKS
-from .pricing import estimate, measure
 from .steps import StepCall, Task, wrap
 
 CURRENT: ContextVar[Task | None] = ContextVar("seawall_task", default=None)
@@ -92,8 +91,8 @@ def model_call(task: Task, cache_key: tuple[Any, ...]) -> StepCall:
         key=task.next_key("model"),
         kind="model",
         name=model.ref,
-        reserve=estimate(model, cache_key[1]),
-        measure=lambda result: measure(model, result),
+        reserve=task.meter.estimate(cache_key[1]),
+        measure=task.meter.measure,
         until=time.time() + model.timeout_seconds * (model.retries_max + 1),
     )
 
