@@ -65,6 +65,7 @@ class DevEngine:
     def __init__(self, plan: Plan, options: DevOptions) -> None:
         self._plan, self._options = plan, options
         self._stack = AsyncExitStack()
+        self._clients = AsyncExitStack()
         self._tools: dict[str, ASGIApp] = {}
         self._script: Script | None = None
         self._keys: dict[str, str] = {}
@@ -82,6 +83,8 @@ class DevEngine:
             import_slow(self._plan)
             await self._open_door()
             await self._bridges()
+            # Beneath the workers on the stack: a client outlives whoever may still use it.
+            await self._stack.enter_async_context(self._clients)
             self._workers()
         except BaseException:
             await self._stack.aclose()
@@ -188,7 +191,7 @@ class DevEngine:
         gateway = DevGateway(agent.name, self._keeper_app, granted)
         transport = httpx.ASGITransport(gateway, raise_app_exceptions=False)
         http = httpx.AsyncClient(transport=transport, timeout=None)  # noqa: S113 - calls have limits
-        self._stack.push_async_callback(http.aclose)
+        self._clients.push_async_callback(http.aclose)
         return ToolClient(http, f"{GATEWAY_URL}/tools/{tool}/mcp")
 
     def _model(self, profile: AgentProfile) -> Model:
