@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from datetime import UTC, datetime
 
 from seawall.errors import Refused
 from seawall.wire.messages import Begin, Release, Step
@@ -48,6 +49,7 @@ async def begin(store: Store, held: Holder, message: Begin) -> None:
     await store.run(
         "begin", *held, message.key, message.kind, message.name[:KEY_CHARS_MAX],
         message.detail[:DETAIL_CHARS_MAX], *asked,
+        "" if message.until is None else message.until, _words(message.until),
     )  # fmt: skip
 
 
@@ -68,3 +70,10 @@ async def record(store: Store, held: Holder, step: Step) -> None:
     digest = hashlib.sha256(step.payload.encode()).hexdigest()
     line = step.model_copy(update={"at": time.time()}).model_dump_json()
     await store.run("record", *held, step.key, step.kind, digest, size, line, *spent)
+
+
+def _words(until: float | None) -> str:
+    """A time for people, without a space in it."""
+    if until is None:
+        return "-"
+    return datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

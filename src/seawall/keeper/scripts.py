@@ -163,6 +163,7 @@ def _constants(policy: KeeperPolicy) -> str:
         "JOURNAL_MAX": limits.journal_bytes_max,
         "ATTEMPTS_MAX": limits.attempts_max,
         "LEASE": limits.lease_seconds,
+        "STALL_GRACE": limits.stall_grace_seconds,
         "DAY_USD": policy.day.usd_micros,
         "DAY_TOKENS": policy.day.tokens,
         "TEXT_MAX": TEXT_BYTES_MAX,

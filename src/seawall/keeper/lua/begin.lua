@@ -4,6 +4,7 @@ local t = live(ARGV[1], ARGV[2], ARGV[3])
 local key, kind, name, detail = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local turns, calls = tonumber(ARGV[8]), tonumber(ARGV[9])
 local tokens, usd = tonumber(ARGV[10]), tonumber(ARGV[11])
+local until_at, by = ARGV[12], ARGV[13]
 if redis.call('HEXISTS', P .. 'steps:' .. t.id, key) == 1 then return {'ok'} end
 local row, run_row, opened = P .. 'task:' .. t.id, P .. 'run:' .. t.run, P .. 'open:' .. t.id
 local begun = tonumber(redis.call('HGET', row, 'begun') or 0) + 1
@@ -25,7 +26,8 @@ if tokens > 0 or usd > 0 then
   room(t, 'day/usd_micros', tonumber(d[3] or 0) + tonumber(d[4] or 0), usd, DAY_USD)
 end
 hold(t.run, today, 1, turns, calls, tokens, usd)
-redis.call('HSET', opened, key, string.format('%d %d %d %d %d %s %s',
-  turns, calls, tokens, usd, today, kind, name))
+redis.call('HSET', opened, key, string.format('%d %d %d %d %d %s %s %s',
+  turns, calls, tokens, usd, today, by, kind, name))
+if until_at ~= '' then redis.call('ZADD', P .. 'stalls', until_at, t.id .. ' ' .. key) end
 redis.call('HSET', row, 'doing', kind .. ' ' .. name, 'begun', int(begun))
 emit(t.run, t.id, t.agent, 'step.started', {key = key, kind = kind, name = name, detail = detail})

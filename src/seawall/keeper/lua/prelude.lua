@@ -66,18 +66,24 @@ local function hold(run, day, sign, turns, calls, tokens, usd)
   end
 end
 
--- What `open:` notes of a step that has begun: "turns calls tokens usd day kind name".
+-- What `open:` notes of a step that has begun: "turns calls tokens usd day by kind name"; `by` is
+-- when it should have ended, in words, or "-". `stalls` has those with such a time, the first first.
 local function read_step(text)
-  local turns, calls, tokens, usd, day, kind, name =
-    string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (.*)$')
+  local turns, calls, tokens, usd, day, by, kind, name =
+    string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+) (.*)$')
   return {turns = tonumber(turns), calls = tonumber(calls), tokens = tonumber(tokens),
-    usd = tonumber(usd), day = tonumber(day), kind = kind, name = name}
+    usd = tonumber(usd), day = tonumber(day), by = by, kind = kind, name = name}
+end
+
+local function unwatch(task, key, step)
+  if step.by ~= '-' then redis.call('ZREM', P .. 'stalls', task .. ' ' .. key) end
 end
 
 -- The step is over, however it went: its room is free again.
 local function shut(run, task, key, text)
   local step = read_step(text)
   hold(run, step.day, -1, step.turns, step.calls, step.tokens, step.usd)
+  unwatch(task, key, step)
   redis.call('HDEL', P .. 'open:' .. task, key)
   return step
 end
