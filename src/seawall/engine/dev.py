@@ -50,7 +50,7 @@ class DevOptions:
     """Answer from the spec's `script:` instead of real models."""
     script: Path | None = None
     broker: str | None = None
-    """`redis://…` of a server to use; None for an embedded one."""
+    """`redis://…` or `rediss://…` of a server to use; None for an embedded one."""
     documents: Path | None = None
     """Folder to index instead of the one the spec names."""
     tell: Callable[[str], None] = lambda _text: None
