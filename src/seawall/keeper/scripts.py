@@ -7,7 +7,6 @@ command costs a keeper is the round, not the command. Knows nothing of what the 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 from importlib import resources
 from typing import Any, NamedTuple
@@ -125,8 +124,10 @@ class Scripts:
         for asked, reply in zip(round_, replies, strict=True):
             answered = reply
             if isinstance(reply, NoScriptError):  # the first time on this broker
-                with contextlib.suppress(RedisError):
+                try:
                     answered = await self._redis.eval(asked.text, *asked.args[1:])
+                except RedisError as error:
+                    answered = error
             _settle(asked, answered)
 
 

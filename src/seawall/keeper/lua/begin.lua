@@ -7,12 +7,11 @@ local tokens, usd = tonumber(ARGV[10]), tonumber(ARGV[11])
 local until_at, by = ARGV[12], ARGV[13]
 if redis.call('HEXISTS', P .. 'steps:' .. t.id, key) == 1 then return {'ok'} end
 local row, run_row, opened = P .. 'task:' .. t.id, P .. 'run:' .. t.run, P .. 'open:' .. t.id
-local begun = tonumber(redis.call('HGET', row, 'begun') or 0) + 1
-if begun > STEPS_MAX then
+if t.begun >= STEPS_MAX then
   refuse('payload', 'the task has begun ' .. int(STEPS_MAX) .. ' steps, which is the most')
 end
 local earlier = redis.call('HGET', opened, key)
-if earlier then shut(t.run, t.id, key, earlier) end
+if earlier then give_back(t.run, shut(t.id, key, earlier)) end
 local r = redis.call('HMGET', run_row, 'turns', 'r_turns', 'b_turns', 'calls', 'r_calls', 'b_calls',
   'in', 'out', 'r_tokens', 'b_tokens', 'usd', 'r_usd', 'b_usd')
 local function n(i) return tonumber(r[i] or 0) end
@@ -25,9 +24,11 @@ if tokens > 0 or usd > 0 then
   room(t, 'day/tokens', tonumber(d[1] or 0) + tonumber(d[2] or 0), tokens, DAY_TOKENS)
   room(t, 'day/usd_micros', tonumber(d[3] or 0) + tonumber(d[4] or 0), usd, DAY_USD)
 end
-hold(t.run, today, 1, turns, calls, tokens, usd)
+redis.call('HSET', run_row, 'r_turns', int(n(2) + turns), 'r_calls', int(n(5) + calls),
+  'r_tokens', int(n(9) + tokens), 'r_usd', int(n(12) + usd))
+add_day(today, {r_tokens = tokens, r_usd = usd})
 redis.call('HSET', opened, key, string.format('%d %d %d %d %d %s %s %s',
   turns, calls, tokens, usd, today, by, kind, name))
 if until_at ~= '' then redis.call('ZADD', P .. 'stalls', until_at, t.id .. ' ' .. key) end
-redis.call('HSET', row, 'doing', kind .. ' ' .. name, 'begun', int(begun))
+redis.call('HSET', row, 'doing', kind .. ' ' .. name, 'begun', int(t.begun + 1))
 emit(t.run, t.id, t.agent, 'step.started', {key = key, kind = kind, name = name, detail = detail})

@@ -18,18 +18,24 @@ local function int(n) return string.format('%d', n) end
 
 local function day_key(day) return P .. 'day:' .. int(day) end
 
--- Adds to numbers of a hash, in two calls however many they are.
+-- Adds to numbers of a hash, in two calls however many they are; says whether all of them are new.
 local function add(key, changes)
-  local fields, sums = {}, {}
+  local fields, sums, new = {}, {}, true
   for field, n in pairs(changes) do
     if n ~= 0 then fields[#fields + 1] = field end
   end
-  if #fields == 0 then return end
+  if #fields == 0 then return false end
   local had = redis.call('HMGET', key, unpack(fields))
   for i, field in ipairs(fields) do
+    if had[i] then new = false end
     sums[2 * i - 1], sums[2 * i] = field, int(tonumber(had[i] or 0) + changes[field])
   end
   redis.call('HSET', key, unpack(sums))
+  return new
+end
+
+local function add_day(day, changes)
+  if add(day_key(day), changes) then redis.call('EXPIRE', day_key(day), 259200) end
 end
 
 -- Never cuts through a UTF-8 sequence.
@@ -56,16 +62,6 @@ local function usage_of(key)
     usd_micros = tonumber(u[3] or 0), turns = tonumber(u[4] or 0), tool_calls = tonumber(u[5] or 0)}
 end
 
--- Holds room in the run's and that day's budget, or (`sign` -1) gives it back.
-local function hold(run, day, sign, turns, calls, tokens, usd)
-  add(P .. 'run:' .. run, {r_turns = sign * turns, r_calls = sign * calls,
-    r_tokens = sign * tokens, r_usd = sign * usd})
-  if (tokens > 0 or usd > 0) and (sign > 0 or redis.call('EXISTS', day_key(day)) == 1) then
-    add(day_key(day), {r_tokens = sign * tokens, r_usd = sign * usd})
-    if sign > 0 then redis.call('EXPIRE', day_key(day), 259200) end
-  end
-end
-
 -- What `open:` notes of a step that has begun: "turns calls tokens usd day by kind name"; `by` is
 -- when it should have ended, in words, or "-". `stalls` has those with such a time, the first first.
 local function read_step(text)
@@ -79,13 +75,20 @@ local function unwatch(task, key, step)
   if step.by ~= '-' then redis.call('ZREM', P .. 'stalls', task .. ' ' .. key) end
 end
 
--- The step is over, however it went: its room is free again.
-local function shut(run, task, key, text)
+-- The step is over, however it went; the caller gives back its room.
+local function shut(task, key, text)
   local step = read_step(text)
-  hold(run, step.day, -1, step.turns, step.calls, step.tokens, step.usd)
   unwatch(task, key, step)
   redis.call('HDEL', P .. 'open:' .. task, key)
   return step
+end
+
+local function give_back(run, step)
+  add(P .. 'run:' .. run, {r_turns = -step.turns, r_calls = -step.calls,
+    r_tokens = -step.tokens, r_usd = -step.usd})
+  if step.tokens + step.usd > 0 and redis.call('EXISTS', day_key(step.day)) == 1 then
+    add_day(step.day, {r_tokens = -step.tokens, r_usd = -step.usd})
+  end
 end
 
 local function limit_reached(t, limit, used, max)
@@ -132,7 +135,7 @@ local function end_task(task, state, by, output, failure)
   local run, agent = f[1], f[2]
   if f[3] == 'queued' then redis.call('LREM', P .. 'queue:' .. agent, 1, task) end
   local opened = redis.call('HGETALL', P .. 'open:' .. task)
-  for i = 1, #opened, 2 do shut(run, task, opened[i], opened[i + 1]) end
+  for i = 1, #opened, 2 do give_back(run, shut(task, opened[i], opened[i + 1])) end
   redis.call('ZREM', P .. 'leases', task)
   redis.call('HSET', key, 'state', state, 'ended', stamp, 'by', by)
   local data
@@ -196,13 +199,15 @@ end
 
 -- The task that this lease holds, or a refusal. Fencing: only the newest delivery's secret fits.
 local function held(task, secret, agent)
-  local f = redis.call('HMGET', P .. 'task:' .. task, 'lease', 'agent', 'run', 'state', 'by', 'failure')
+  local f = redis.call('HMGET', P .. 'task:' .. task, 'lease', 'agent', 'run', 'state', 'by',
+    'failure', 'begun', 'jbytes')
   if not f[1] or f[1] ~= secret then
     refuse('lease_lost', 'this lease is no longer valid: the task was given to another replica',
       'Drop the task and take another')
   end
   if f[2] ~= agent then refuse('identity', 'this lease belongs to another agent') end
-  local t = {id = task, agent = f[2], run = f[3], state = f[4], by = f[5], failure = f[6]}
+  local t = {id = task, agent = f[2], run = f[3], state = f[4], by = f[5], failure = f[6],
+    begun = tonumber(f[7] or 0), journal_bytes = tonumber(f[8] or 0)}
   if t.state == 'running' then
     t.deadline = redis.call('HGET', P .. 'run:' .. t.run, 'deadline')
     if t.deadline ~= '' and tonumber(t.deadline) <= now then
