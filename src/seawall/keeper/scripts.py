@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -32,11 +33,15 @@ WAITING_MAX = 4096
 """Scripts that may wait for their round."""
 ANSWER_SECONDS_MAX = 10.0
 """How long one round may take."""
+STOP_SECONDS_MAX = 1.0
+"""How long the last rounds may take when the keeper stops."""
 TEXT_BYTES_MAX = 4000
 """Of an input, output or progress text in an event or dead letter; the task holds the whole."""
 DEAD_LETTERS_MAX = 1000
 STEPS_MAX = 20_000
 """Steps that one task may begin."""
+
+log = logging.getLogger("seawall.keeper")
 
 
 class Asked(NamedTuple):
@@ -73,25 +78,32 @@ class Scripts:
         self._waiting: list[Asked] = []
         self._asked = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
+        self._stopping = False
 
     def start(self) -> None:
         """Begin to send."""
         self._sender = asyncio.create_task(self._send(), name="keeper scripts")
 
     async def stop(self) -> None:
-        """Let go of the broker; what still waits is refused as if it were away."""
+        """Send what was asked for, then let go of the broker; what comes later is refused."""
+        self._stopping = True
+        self._asked.set()
         if self._sender:
+            await asyncio.wait({self._sender}, timeout=STOP_SECONDS_MAX)
             await stopped(self._sender)
-        _fail(self._waiting, BrokerAwayError("the keeper is stopping"))
         await self._redis.aclose()
 
     async def run(self, script: str, *args: str | float) -> list[Any]:
         """Run one script; its answer without the leading `ok`. Raises Refused, RedisError."""
+        if self._sender is None or self._stopping:
+            raise BrokerAwayError("the keeper is stopping")
         if len(self._waiting) >= WAITING_MAX:
             raise Refused("busy", f"{WAITING_MAX} requests wait already", "Try again later")
         text, sha = self._texts[script]
+        # Encoded here, so that what cannot be fails whoever sent it, and not its whole round.
+        data = [arg.encode() if isinstance(arg, str) else arg for arg in args]
         answer = asyncio.get_running_loop().create_future()
-        self._waiting.append(Asked(text, (sha, 1, self._prefix, *args), answer))
+        self._waiting.append(Asked(text, (sha, 1, self._prefix, *data), answer))
         self._asked.set()
         reply = await answer
         if reply[0] == "refused":
@@ -100,7 +112,7 @@ class Scripts:
 
     async def _send(self) -> None:
         """Round after round, each with what was asked for during the one before."""
-        while True:
+        while not self._stopping or self._waiting:
             await self._asked.wait()
             round_, self._waiting = self._waiting[:ROUND_MAX], self._waiting[ROUND_MAX:]
             if not self._waiting:
@@ -110,11 +122,14 @@ class Scripts:
                     await self._round([asked for asked in round_ if not asked.answer.done()])
             except TimeoutError:
                 _fail(round_, BrokerAwayError("the broker does not answer"))
-            except (RedisError, OSError) as error:
+            except RedisError as error:
                 _fail(round_, error)
-            except BaseException:
-                _fail(round_, BrokerAwayError("the keeper is stopping"))
+            except asyncio.CancelledError:
+                _fail(round_ + self._waiting, BrokerAwayError("the keeper is stopping"))
                 raise
+            except Exception as error:
+                log.exception("a round of scripts failed")
+                _fail(round_, BrokerAwayError(str(error)))
 
     async def _round(self, round_: list[Asked]) -> None:
         pipe = self._redis.pipeline(transaction=False)

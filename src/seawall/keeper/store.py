@@ -15,7 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
-from seawall.errors import OperatorError
+from seawall.errors import OperatorError, Refused
 from seawall.wire.profiles import KeeperPolicy
 
 from .bells import Bells, stopped
@@ -112,6 +112,6 @@ class Store:
             try:
                 if (await self.run("reclaim"))[0] >= 100:
                     continue
-            except RedisError as error:
+            except (RedisError, Refused) as error:
                 log.warning("could not look for expired leases: %s", error)
             await asyncio.sleep(every_seconds)
