@@ -53,6 +53,7 @@ class Mesh:
         broker: str | None = None,
         documents: Path | None = None,
         tell: Callable[[str], None] = lambda _text: None,
+        warn: Callable[[str], None] = lambda _text: None,
     ) -> AsyncIterator[Session]:
         """Run the mesh on the embedded engine.
 
@@ -61,13 +62,14 @@ class Mesh:
             broker: `redis://…` or `rediss://…?ssl_ca_certs=FILE`; None for an embedded one.
             documents: folder to index instead of the spec's.
             tell: told what is happening while the engine starts.
+            warn: told what of the spec this engine does not enforce.
 
         Raises:
             OperatorError: something this machine lacks.
         """
         from seawall.engine.dev import DevEngine, DevOptions
 
-        options = DevOptions(self.path.parent, offline, self.script, broker, documents, tell)
+        options = DevOptions(self.path.parent, offline, self.script, broker, documents, tell, warn)
         async with DevEngine(self.plan, options) as engine:
             yield Session(engine.door)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import assert_never
 
 from seawall.errors import OperatorError
+from seawall.wire import places
 from seawall.wire.profiles import (
     BridgeProfile,
     CommandTool,
@@ -18,8 +20,17 @@ from seawall.wire.profiles import (
 from seawall.wire.tools import Backend
 
 
-def open_backend(profile: BridgeProfile, *, folder: Path, memory: Backend | None = None) -> Backend:
+def open_backend(
+    profile: BridgeProfile,
+    *,
+    folder: Path,
+    memory: Backend | None = None,
+    headers: Mapping[str, str] | None = None,
+    secrets: Path | None = None,
+) -> Backend:
     """The backend of a tool, not yet entered; `folder` is the spec's.
+
+    `headers` go to a server by URL; `secrets` is the folder where a program finds its own.
 
     Raises OperatorError for what this machine cannot run.
     """
@@ -31,11 +42,12 @@ def open_backend(profile: BridgeProfile, *, folder: Path, memory: Backend | None
         case CommandTool():
             from .stdio import Launch, StdioBackend
 
-            return StdioBackend(Launch(place, source.command, folder, source.env))
+            told = {places.SECRETS_VARIABLE: str(secrets)} if secrets else {}
+            return StdioBackend(Launch(place, source.command, folder, source.env | told))
         case UrlTool():
             from .http import UrlBackend
 
-            return UrlBackend(profile.tool, source.url)
+            return UrlBackend(profile.tool, source.url, headers or {})
         case SandboxTool():
             if source.language != "python":
                 fault = f"a {source.language} sandbox needs a container engine"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,6 +14,8 @@ from seawall.wire.tools import Caller, CallOutcome, FunctionInfo
 from .meta import from_tool
 
 if TYPE_CHECKING:
+    from mcp.client._transport import TransportStreams
+
     from .connection import Connection
 
 CONNECT_SECONDS_MAX = 15.0
@@ -20,8 +24,9 @@ CONNECT_SECONDS_MAX = 15.0
 class UrlBackend:
     """Speaks to one server over streamable HTTP."""
 
-    def __init__(self, tool: str, url: str) -> None:
-        self._tool, self._url = tool, url
+    def __init__(self, tool: str, url: str, headers: Mapping[str, str]) -> None:
+        """`headers` go with each request to this server and to no other."""
+        self._tool, self._url, self._headers = tool, url, headers
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
 
@@ -68,19 +73,31 @@ class UrlBackend:
 
     async def _open(self) -> Connection:
         from mcp import MCPError
-        from mcp.client.streamable_http import streamable_http_client
 
         from .connection import Connection
 
         async with self._lock:
             if self._connection is None or not self._connection.alive:
                 try:
-                    self._connection = await Connection.open(
-                        streamable_http_client(self._url), CONNECT_SECONDS_MAX
-                    )
+                    self._connection = await Connection.open(self._transport(), CONNECT_SECONDS_MAX)
                 except (TimeoutError, MCPError, OSError, ExceptionGroup) as error:
                     raise self._unreachable(error) from None
             return self._connection
+
+    @asynccontextmanager
+    async def _transport(self) -> AsyncIterator[TransportStreams]:
+        import httpx2
+        from mcp.client.streamable_http import streamable_http_client
+
+        # No redirects: a credential goes to the server that the spec names, and nowhere else.
+        patience = httpx2.Timeout(30.0, read=None)  # the bridge limits each call
+        async with (
+            httpx2.AsyncClient(
+                headers=dict(self._headers), timeout=patience, follow_redirects=False
+            ) as http,
+            streamable_http_client(self._url, http_client=http) as streams,
+        ):
+            yield streams
 
     async def _drop(self) -> None:
         async with self._lock:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from seawall.errors import OperatorError
 
 if TYPE_CHECKING:
+    from seawall.engine.tool_secrets import Given
+    from seawall.plan.model import Plan
     from seawall.wire.profiles import BridgeProfile
     from seawall.wire.tools import Backend, CallOutcome
 
@@ -38,8 +40,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Call, print the result, return 1 when the tool says it failed."""
     given = _arguments(args.arguments)
-    profile = _profile(args)
-    outcome = asyncio.run(_call(profile, args.file.parent, args.function, given, args.agent))
+    from seawall.engine.tool_secrets import given_to
+
+    plan, profile = _profile(args)
+    folder = args.file.parent
+    with given_to(plan, profile, folder) as secrets:
+        called = _call(profile, folder, secrets, args.function, given, args.agent)
+        outcome = asyncio.run(called)
     if args.json:
         print(outcome.model_dump_json())
     elif outcome.is_error:
@@ -60,25 +67,27 @@ def _arguments(text: str) -> dict[str, Any]:
     return given
 
 
-def _profile(args: argparse.Namespace) -> BridgeProfile:
+def _profile(args: argparse.Namespace) -> tuple[Plan, BridgeProfile]:
     from seawall.plan.compile import compile_plan
     from seawall.spec.load import load
     from seawall.spec.sources import read
 
     spec = load(args.file, args.env)
-    bridges = {profile.tool: profile for profile in compile_plan(spec, read(spec)).bridges()}
+    plan = compile_plan(spec, read(spec))
+    bridges = {profile.tool: profile for profile in plan.bridges()}
     profile = bridges.get(args.tool)
     if profile is None:
         known = ", ".join(sorted(bridges)) or "none"
         raise OperatorError(str(args.file), f"no tool {args.tool!r}", f"There are: {known}")
     if args.agent is None:
-        return profile.model_copy(update={"grants": {PERSON: ("*",)}})
-    return profile
+        profile = profile.model_copy(update={"grants": {PERSON: ("*",)}})
+    return plan, profile
 
 
 async def _call(
     profile: BridgeProfile,
     folder: Path,
+    secrets: Given,
     function: str | None,
     given: dict[str, Any],
     agent: str | None,
@@ -90,7 +99,13 @@ async def _call(
     from seawall.runtime.tool_client import ToolClient
     from seawall.wire import headers
 
-    backend = open_backend(profile, folder=folder, memory=await _memory(profile, folder))
+    backend = open_backend(
+        profile,
+        folder=folder,
+        memory=await _memory(profile, folder),
+        headers=secrets.headers,
+        secrets=secrets.folder,
+    )
     who = {headers.AGENT: agent or PERSON, headers.TASK: f"call-{os.getpid()}"}
     async with (
         Bridge(profile, backend) as bridge,

@@ -57,7 +57,7 @@ def _load(args: argparse.Namespace) -> Mesh:
 async def _once(mesh: Mesh, args: argparse.Namespace, library: Path | None) -> int:
     tell = _teller(args.json)
     async with mesh.dev(
-        offline=args.offline, broker=args.broker, documents=library, tell=tell
+        offline=args.offline, broker=args.broker, documents=library, tell=tell, warn=_warn
     ) as session:
         return await ask(session, args.question, args.json)
 
@@ -134,6 +134,10 @@ def _teller(as_json: bool) -> Callable[[str], None]:
     return lambda text: print(f"\r\033[K  starting {text} …", end="\r", file=sys.stderr, flush=True)
 
 
+def _warn(text: str) -> None:
+    print(f"seawall dev: {text}", file=sys.stderr)
+
+
 def _prompt(args: argparse.Namespace, library: Path | None) -> int:
     """Ask for questions until the input ends; what was edited in between takes effect."""
     while True:
@@ -149,7 +153,11 @@ async def _serve(mesh: Mesh, args: argparse.Namespace, library: Path | None) -> 
     seen = mesh.plan.digest
     question = ""
     async with mesh.dev(
-        offline=args.offline, broker=args.broker, documents=library, tell=_teller(args.json)
+        offline=args.offline,
+        broker=args.broker,
+        documents=library,
+        tell=_teller(args.json),
+        warn=_warn,
     ) as session:
         while True:
             if question:

@@ -240,7 +240,8 @@ def _feed_task(task: _Task, event: Event) -> None:
             task.steps[str(data.get("key", ""))] = Usage.model_validate(data.get("usage") or {})
             task.doing = ""
         case "text":
-            task.text = (task.text + str(data.get("text", "")))[-TEXT_KEPT_MAX:]
+            before = "" if data.get("restart") else task.text
+            task.text = (before + str(data.get("text", "")))[-TEXT_KEPT_MAX:]
             task.doing = clean(task.text)[-60:]
         case "note":
             task.doing = clean(data.get("text", ""))

@@ -22,7 +22,7 @@ from seawall.errors import OperatorError
 from seawall.plan.model import Plan
 from seawall.wire.profiles import AgentProfile, BridgeProfile, MemoryTool
 
-from . import secrets
+from . import secrets, tool_secrets
 from .broker import open_broker
 from .dev_gateway import DevGateway
 from .door_client import DoorClient
@@ -55,6 +55,8 @@ class DevOptions:
     """Folder to index instead of the one the spec names."""
     tell: Callable[[str], None] = lambda _text: None
     """Told what is happening while the engine starts."""
+    warn: Callable[[str], None] = lambda _text: None
+    """Told what of the spec this engine does not enforce."""
 
 
 class DevEngine:
@@ -77,6 +79,8 @@ class DevEngine:
             OperatorError: a key is missing, the broker does not answer, a tool does not start.
         """
         refuse_unsupported(self._plan)
+        if warning := tool_secrets.not_enforced(self._plan):
+            self._options.warn(warning)
         try:
             self._models()
             self._broker = await self._open_broker()
@@ -138,7 +142,11 @@ class DevEngine:
         memory = None
         if isinstance(profile.source, MemoryTool):
             memory = await self._memory(profile.source)
-        backend = open_backend(profile, folder=self._options.folder, memory=memory)
+        folder = self._options.folder
+        given = self._stack.enter_context(tool_secrets.given_to(self._plan, profile, folder))
+        backend = open_backend(
+            profile, folder=folder, memory=memory, headers=given.headers, secrets=given.folder
+        )
         bridge = Bridge(profile, backend)
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         hosting = asyncio.create_task(host(bridge, ready), name=f"bridge {profile.tool}")

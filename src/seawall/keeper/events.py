@@ -24,7 +24,11 @@ async def progress(store: Store, held: Holder, message: Progress) -> None:
     text = message.text
     if len(text.encode()) > TEXT_BYTES_MAX:
         text = text.encode()[:TEXT_BYTES_MAX].decode(errors="ignore") + "…"
-    data = {"text": text} if message.kind != "thought" else {"text": text, "thought": True}
+    data: dict[str, str | bool] = {"text": text}
+    if message.kind == "thought":
+        data["thought"] = True
+    if message.restart:
+        data["restart"] = True
     kind = "text" if message.kind == "text" else "note"
     await store.run("progress", *held, kind, json.dumps(data, ensure_ascii=False))
 

@@ -62,16 +62,25 @@ def _seconds_left(deadline: float | None) -> float | None:
 
 
 async def stream_text(_ctx: Any, events: AsyncIterable[Any]) -> None:
-    """Pass a response's text on to people while it streams."""
+    """Pass a response's text on to people while it streams; say when it starts anew."""
     task = current()
-    buffer, since = "", time.monotonic()
+    buffer, since, newest, shown, anew = "", time.monotonic(), -1, False, False
+
+    async def tell() -> None:
+        said = Progress(text=buffer, kind="text", restart=anew)
+        await task.keeper.progress(task.lease.token, said)
+
     async for event in events:
+        if isinstance(event, PartStartEvent):
+            if event.index <= newest:  # after a cut stream, or with another model
+                buffer, anew = "", shown
+            newest = event.index
         buffer += _text(event)
-        if buffer and time.monotonic() - since >= TEXT_FLUSH_SECONDS:
-            await task.keeper.progress(task.lease.token, Progress(text=buffer, kind="text"))
-            buffer, since = "", time.monotonic()
-    if buffer:
-        await task.keeper.progress(task.lease.token, Progress(text=buffer, kind="text"))
+        if (buffer or anew) and time.monotonic() - since >= TEXT_FLUSH_SECONDS:
+            await tell()
+            buffer, since, shown, anew = "", time.monotonic(), True, False
+    if buffer or anew:
+        await tell()
 
 
 def _text(event: Any) -> str:

@@ -18,7 +18,11 @@ _MICROS = 1_000_000
 
 
 def profile(spec: Spec, name: str, *, fallbacks: bool = True) -> ModelProfile:
-    """The profile of a checked spec's model; a fallback's own fallbacks do not count."""
+    """The profile of a checked spec's model.
+
+    Its fallbacks are one list, each followed by its own, every model once: two models may name
+    each other.
+    """
     from seawall.wire.profiles import ModelProfile  # late: `check` seldom needs it
 
     settings = spec.models.get(name, ModelSettings())
@@ -34,10 +38,20 @@ def profile(spec: Spec, name: str, *, fallbacks: bool = True) -> ModelProfile:
         retries_max=settings.retries,
         usd_micros_per_mtok_input=None if prices is None else round(prices.input * _MICROS),
         usd_micros_per_mtok_output=None if prices is None else round(prices.output * _MICROS),
-        fallbacks=tuple(profile(spec, other, fallbacks=False) for other in settings.fallbacks)
+        fallbacks=tuple(profile(spec, other, fallbacks=False) for other in chain(spec, name)[1:])
         if fallbacks
         else (),
     )
+
+
+def chain(spec: Spec, name: str, seen: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """A model and all that is tried when it fails, in order."""
+    seen = (*seen, name)
+    settings = spec.models.get(name)
+    for other in settings.fallbacks if settings else ():
+        if other not in seen:
+            seen = chain(spec, other, seen)
+    return seen
 
 
 def provider(spec: Spec, name: str) -> str:

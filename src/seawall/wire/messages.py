@@ -137,6 +137,8 @@ class Progress(Message):
 
     text: str = ""
     kind: Literal["text", "thought", "note"] = "note"
+    restart: bool = False
+    """The response began anew: what was shown of it before does not count."""
 
 
 class Finish(Message):
@@ -171,7 +173,7 @@ EVENT_KINDS = (
 run.cancelled {failure, usage}; task.queued {parent, input, depth}; task.taken {replica, attempt};
 task.done {output, usage}; task.failed/cancelled/dead {failure}; task.redelivered {attempt, reason};
 step.started {key, kind, name, detail}; step.done {key, kind, name, usage, replayed};
-text and note {text}; budget.reached {limit, used, max}.
+text {text, restart}; note {text}; budget.reached {limit, used, max}.
 """
 
 

@@ -6,6 +6,8 @@ FILES = "/seawall/files"
 """The author's files, at the paths that the spec gives them."""
 SECRETS = "/run/secrets"
 """One file a secret, named after it."""
+SECRETS_VARIABLE = "SEAWALL_SECRETS_DIR"
+"""Environment variable that tells a tool's program the folder of its secrets' files."""
 DOOR_TOKEN = "door-token"  # noqa: S105 - a file's name
 """The secret that people's requests carry, as the keeper knows it: its SHA-256 in hex."""
 HEALTH = "/tmp/seawall-health"  # noqa: S108 - on a tmpfs of the container's own

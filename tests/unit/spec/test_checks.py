@@ -6,6 +6,7 @@ import pytest
 
 from seawall.models import prices
 from seawall.spec.money import PRICED
+from seawall.spec.profiles import profile
 from seawall.wire.profiles import ModelProfile
 
 from .conftest import HEAD, Faults, Load
@@ -170,3 +171,19 @@ def test_http_without_tls_to_another_machine_needs_a_word(faults: Faults) -> Non
     assert faults(text % ("h.example", ", allow_plain_http: true")) == []
     assert faults(text % ("localhost", "")) == []
     assert faults(text % ("127.0.0.1:80", "")) == []
+
+
+def test_a_fallback_brings_its_own_fallbacks_each_model_once(loaded: Load) -> None:
+    spec = loaded(
+        HEAD
+        + """\
+agents: {a: {}}
+models:
+  x: {model: "anthropic:claude-sonnet-4-5", fallbacks: [y, z]}
+  y: {model: "openai:gpt-4o", fallbacks: [w, x]}
+  z: {model: "openai:gpt-5"}
+  w: {model: "anthropic:claude-haiku-4-5", fallbacks: [y]}
+"""
+    )
+    found = [model.ref for model in profile(spec, "x").fallbacks]
+    assert found == ["openai:gpt-4o", "anthropic:claude-haiku-4-5", "openai:gpt-5"]
