@@ -179,10 +179,10 @@ def test_a_fallback_brings_its_own_fallbacks_each_model_once(loaded: Load) -> No
         + """\
 agents: {a: {}}
 models:
-  x: {model: "anthropic:claude-sonnet-4-5", fallbacks: [y, z]}
-  y: {model: "openai:gpt-4o", fallbacks: [w, x]}
-  z: {model: "openai:gpt-5"}
-  w: {model: "anthropic:claude-haiku-4-5", fallbacks: [y]}
+  x: {model: "anthropic:claude-sonnet-4-5", fallbacks: [second, third]}
+  second: {model: "openai:gpt-4o", fallbacks: [fourth, x]}
+  third: {model: "openai:gpt-5"}
+  fourth: {model: "anthropic:claude-haiku-4-5", fallbacks: [second]}
 """
     )
     found = [model.ref for model in profile(spec, "x").fallbacks]
