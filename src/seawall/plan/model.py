@@ -102,7 +102,8 @@ class Door(Message):
 
     target: str = "keeper"
     port: int = 8443
-    protocol: Literal["https"] = "https"
+    protocol: Literal["http"] = "http"
+    """Plain on this machine alone (docs/decisions/0008)."""
 
 
 class Secret(Message):

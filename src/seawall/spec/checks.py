@@ -69,6 +69,9 @@ def check(spec: Spec, known: Known, faults: Faults) -> None:
         checker.add(("main",), f"there is no agent {spec.main!r}", nearest(spec.main, known.agents))
     if spec.script is not None:
         checker.file(("script",), spec.script)
+    if not is_loopback(spec.door.address):
+        fault = "is not this machine's alone, and the door speaks HTTP without TLS"
+        checker.add(("door", "address"), fault, "Use 127.0.0.1, with a TLS proxy before it")
     functions = {name: _tool(checker, name, tool) for name, tool in spec.tools.items()}
     for name, agent in spec.agents.items():
         _agent(checker, name, agent, functions)

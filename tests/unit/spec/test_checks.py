@@ -187,3 +187,9 @@ models:
     )
     found = [model.ref for model in profile(spec, "x").fallbacks]
     assert found == ["openai:gpt-4o", "anthropic:claude-haiku-4-5", "openai:gpt-5"]
+
+
+def test_a_door_without_tls_is_for_this_machine_alone(faults: Faults) -> None:
+    door = 'agents: {a: {}}\ndoor: {address: "0.0.0.0"}\n'
+    (fault,) = faults(HEAD + door)
+    assert "door/address: is not this machine's alone" in fault

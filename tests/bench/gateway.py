@@ -1,0 +1,106 @@
+"""What the gateway adds to a request, and what idle containers cost; needs a Docker Engine.
+
+The same request with and without the gateway, in turns, from containers on the same machine: to the
+keeper (an answer that needs no broker), and to scripted models, which pass the lease check. Then a
+task's round trip through door, gateways and keeper, and the idle cost of each kind of container.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "docker"))
+import harness
+
+CALLS = 400
+IDLE_SECONDS = 30
+CLIENT = """
+import http.client, json, statistics, sys, time
+host, port, path, calls = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+link, took = http.client.HTTPConnection(host, port, timeout=10), []
+for n in range(calls + 20):
+    began = time.perf_counter()
+    link.request("POST", path, b"{}", {"content-type": "application/json"})
+    status = link.getresponse(); status.read()
+    took.append((time.perf_counter() - began) * 1000)
+took = sorted(took[20:])
+print(json.dumps([statistics.median(took), took[int(len(took) * 0.99)], status.status]))
+"""
+
+
+def call(mesh: harness.Mesh, service: str, host: str, port: int, path: str) -> list[float]:
+    """Median and 99th percentile in milliseconds, and the last status."""
+    done = harness.docker("exec", mesh.container(service), "python3", "-c", CLIENT, host, str(port),
+                          path, str(CALLS))  # fmt: skip
+    found: list[float] = json.loads(done.stdout)
+    return found
+
+
+def idle(mesh: harness.Mesh, service: str) -> tuple[float, float]:
+    """MiB of a container, and its CPU in percent of one core over a while."""
+    name = mesh.container(service)
+    memory = harness.docker("stats", "--no-stream", "--format", "{{.MemUsage}}", name).stdout
+    read = "/sys/fs/cgroup/cpuacct/cpuacct.usage"
+    v2 = "/sys/fs/cgroup/cpu.stat"
+
+    def used() -> float:
+        text = harness.docker(
+            "exec", name, "sh", "-c", f"cat {read} 2>/dev/null || cat {v2}"
+        ).stdout
+        found = re.search(r"usage_usec (\d+)", text)
+        return float(found[1]) / 1e6 if found else float(text) / 1e9
+
+    before = used()
+    time.sleep(IDLE_SECONDS)
+    after, again = used(), used()
+    asking = again - after  # what the question itself cost
+    megabytes = float(re.match(r"[\d.]+", memory)[0])  # type: ignore[index]
+    return megabytes, max(0.0, (after - before - asking) / IDLE_SECONDS * 100)
+
+
+def measure(mesh: harness.Mesh) -> None:
+    """Print every figure."""
+    for _ in range(2):
+        direct = call(mesh, "gateway-agent-a0", "keeper", 8080, "/v1/renew")
+        through = call(mesh, "agent-a0", "gateway", 8080, "/keeper/v1/renew")
+        print(f"to the keeper    direct p50 {direct[0]:5.2f} p99 {direct[1]:5.2f} ms   through the "
+              f"gateway p50 {through[0]:5.2f} p99 {through[1]:5.2f} ms   "
+              f"added p50 {through[0] - direct[0]:+5.2f} ms (goal: 0.5)", flush=True)  # fmt: skip
+    for service in ("agent-a0", "gateway-agent-a0", "keeper", "broker", "door"):
+        megabytes, percent = idle(mesh, service)
+        print(f"idle {service:18} {megabytes:6.1f} MiB   {percent:5.2f} % CPU", flush=True)
+    times = []
+    for _ in range(5):
+        began = time.monotonic()
+        mesh.ask("hello")
+        times.append(time.monotonic() - began)
+    print(
+        f"seawall run, one model turn: median {sorted(times)[2]:.2f} s, the command's start included"
+    )
+
+
+def main() -> None:
+    """Bring a mesh of one agent up, measure, take it down."""
+    from tests.bench.compose_up import spec
+
+    if reason := harness.missing():
+        print(reason)
+        return
+    harness.make_base()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        mesh = harness.write(Path(folder), spec(1), f"bench-gateway-{os.getpid()}")
+        try:
+            mesh.seawall("up", "--offline")
+            measure(mesh)
+        finally:
+            mesh.remove()
+
+
+if __name__ == "__main__":
+    main()
