@@ -29,8 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tool", help="a tool of the mesh")
     parser.add_argument("function", nargs="?", help="its function; left out: list them")
     parser.add_argument("arguments", nargs="?", default="{}", help='as JSON: \'{"query": "x"}\'')
-    parser.add_argument("-f", "--file", type=Path, default=Path("seawall.yaml"))
-    parser.add_argument("--env", help="lay seawall.ENV.yaml over the file")
+    parser.add_argument("-f", "--file", type=Path, default=Path("seawall.yaml"), help="the spec")
+    parser.add_argument("--env", help="lay seawall.ENV.yaml over the spec")
     parser.add_argument("--as", dest="agent", metavar="AGENT", help="with this agent's grants")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 

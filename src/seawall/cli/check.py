@@ -11,8 +11,8 @@ from seawall.cli.late import put_off
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument("-f", "--file", type=Path, default=Path("seawall.yaml"))
-    parser.add_argument("--env", help="lay seawall.ENV.yaml over the file")
+    parser.add_argument("-f", "--file", type=Path, default=Path("seawall.yaml"), help="the spec")
+    parser.add_argument("--env", help="lay seawall.ENV.yaml over the spec")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema and end")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 

@@ -25,20 +25,49 @@ NEW_OBJECTS_PER_COLLECTION = 100_000
 COLUMNS_DEFAULT = 80
 
 
+EXIT_CODES = {
+    0: "it worked; for a question: the run answered",
+    1: "the tool says that its function failed",
+    2: "the spec has faults (all of them are listed), or the command line is wrong",
+    3: "this machine or its operator lacks something: a key, a broker that answers, a free folder",
+    4: "the run ended without an answer",
+    5: "a limit of the spec stopped the run, task or call: budget, deadline, depth",
+    6: "the keeper or a bridge refused the request: no grant, no lease, no edge",
+    EXIT_BUG: "a bug in Seawall; run again with `--debug` and report it",
+    EXIT_INTERRUPTED: "interrupted with Ctrl-C or a signal; the whole tree of tasks was cancelled",
+    EXIT_PIPE_CLOSED: "the reader of the output went away (`seawall plan | head`)",
+}
+"""Stable: programs rely on them. `docs/reference/exit-codes.md` says the same."""
+ALWAYS = (EXIT_BUG, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED)
+
+
 class Command(NamedTuple):
     """One command: its word, the module that has `configure` and `run`, and a line of help."""
 
     name: str
     module: str
     summary: str
+    ends: tuple[int, ...] = (0, 2)
+
+    @property
+    def exits(self) -> tuple[int, ...]:
+        """Every code that it may end with."""
+        return (*self.ends, *ALWAYS)
 
 
 COMMANDS = (
-    Command("init", "seawall.cli.init", "Write a working mesh to start from"),
+    Command("init", "seawall.cli.init", "Write a working mesh to start from", (0, 2, 3)),
     Command("check", "seawall.cli.check", "Read seawall.yaml and report every fault at once"),
     Command("plan", "seawall.cli.plan", "Show what the file means: workloads, links, controls"),
-    Command("dev", "seawall.cli.dev", "Run the mesh in one process, without Docker"),
-    Command("call", "seawall.cli.call", "Call one function of a tool, without a model"),
+    Command(
+        "dev", "seawall.cli.dev", "Run the mesh in one process, without Docker", (0, 2, 3, 4, 5, 6)
+    ),
+    Command(
+        "call",
+        "seawall.cli.call",
+        "Call one function of a tool, without a model",
+        (0, 1, 2, 3, 5, 6),
+    ),
     Command("version", "seawall.cli.version", "Print the version of Seawall"),
 )
 
@@ -126,7 +155,10 @@ def _parser(
     run = None
     for command in COMMANDS if chosen is None else (chosen,):
         under = commands.add_parser(
-            command.name, help=command.summary, description=f"{command.summary}."
+            command.name,
+            help=command.summary,
+            description=f"{command.summary}.",
+            epilog=f"exit codes: {', '.join(map(str, command.exits))}",
         )
         if command is chosen:
             module = importlib.import_module(command.module)
