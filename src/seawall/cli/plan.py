@@ -36,9 +36,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(plan.model_dump_json(indent=2))
         return 0
-    from rich.console import Console
+    from seawall.cli.screen import Screen
 
-    show(plan, spec, Console(highlight=False, markup=False), origins=args.origins)
+    show(plan, spec, Screen(highlight=False, markup=False), origins=args.origins)
     return 0
 
 
