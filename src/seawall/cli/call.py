@@ -71,6 +71,9 @@ def _profile(args: argparse.Namespace) -> BridgeProfile:
     if profile is None:
         known = ", ".join(sorted(bridges)) or "none"
         raise OperatorError(str(args.file), f"no tool {args.tool!r}", f"There are: {known}")
+    if args.agent is not None and args.agent not in spec.agents:
+        known = ", ".join(sorted(spec.agents))
+        raise OperatorError(str(args.file), f"no agent {args.agent!r}", f"There are: {known}")
     if args.agent is None:
         return profile.model_copy(update={"grants": {PERSON: ("*",)}})
     return profile
