@@ -11,7 +11,7 @@ LIBRARY ?=
 export LIBRARY QUESTION
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench lock clean
+.PHONY: help run test check format docs bench lock clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -31,6 +31,9 @@ check: $(STAMP)  ## formatting, lint, types, house rules
 format: $(STAMP)  ## rewrite the code in the house's format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: $(STAMP)  ## write the reference pages that come from the code
+	@$(BIN)/python docs/generate.py
 
 bench: $(STAMP)  ## measure, and compare with the goals
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -81,7 +81,7 @@ def measure(mesh: harness.Mesh) -> None:
         mesh.ask("hello")
         times.append(time.monotonic() - began)
     print(
-        f"seawall run, one model turn: median {sorted(times)[2]:.2f} s, the command's start included"
+        f"run, one model turn: median {sorted(times)[2]:.2f} s, the command's start included"
     )
 
 

@@ -8,6 +8,16 @@ from pathlib import Path
 
 EXAMPLE = Path(__file__).parents[2] / "examples/research-team/seawall.yaml"
 RUNS = 11
+FLOOR = """
+import os
+os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+import argparse, yaml
+from pydantic import BaseModel, ConfigDict, Field, Tag
+class One(BaseModel):
+    number: int = Field(1, description="A number.")
+One()
+"""
+"""What `check` cannot do without: its libraries, and a single model."""
 WORKER = """
 import resource, time
 began = time.perf_counter()
@@ -32,6 +42,8 @@ def main() -> None:
     """Print medians, and ratios against bare Python."""
     python = median_ms(sys.executable, "-c", "pass")
     print(f"python -c pass                {python:7.0f} ms")
+    floor = median_ms(sys.executable, "-c", FLOOR)
+    print(f"pydantic, one model, and YAML {floor:7.0f} ms   {floor / python:5.1f} x bare Python")
     for words in (["--help"], ["check", "-f", str(EXAMPLE)]):
         took = median_ms(sys.executable, "-m", "seawall.cli.main", *words)
         print(f"seawall {words[0]:<21} {took:7.0f} ms   {took / python:5.1f} x bare Python")

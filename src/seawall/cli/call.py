@@ -31,8 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tool", help="a tool of the mesh")
     parser.add_argument("function", nargs="?", help="its function; left out: list them")
     parser.add_argument("arguments", nargs="?", default="{}", help='as JSON: \'{"query": "x"}\'')
-    parser.add_argument("-f", "--file", type=Path, default=Path("seawall.yaml"))
-    parser.add_argument("--env", help="lay seawall.ENV.yaml over the file")
+    parser.add_argument("-f", "--file", type=Path, default=Path("seawall.yaml"), help="the spec")
+    parser.add_argument("--env", help="lay seawall.ENV.yaml over the spec")
     parser.add_argument("--as", dest="agent", metavar="AGENT", help="with this agent's grants")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
@@ -79,6 +79,9 @@ def _profile(args: argparse.Namespace) -> tuple[Plan, BridgeProfile]:
     if profile is None:
         known = ", ".join(sorted(bridges)) or "none"
         raise OperatorError(str(args.file), f"no tool {args.tool!r}", f"There are: {known}")
+    if args.agent is not None and args.agent not in spec.agents:
+        known = ", ".join(sorted(spec.agents))
+        raise OperatorError(str(args.file), f"no agent {args.agent!r}", f"There are: {known}")
     if args.agent is None:
         profile = profile.model_copy(update={"grants": {PERSON: ("*",)}})
     return plan, profile

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
+
+from seawall.cli.late import put_off
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument("-f", "--file", type=Path, default=Path("seawall.yaml"))
-    parser.add_argument("--env", help="lay seawall.ENV.yaml over the file")
+    parser.add_argument("-f", "--file", type=Path, default=Path("seawall.yaml"), help="the spec")
+    parser.add_argument("--env", help="lay seawall.ENV.yaml over the spec")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema and end")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
 
@@ -20,10 +21,11 @@ def run(args: argparse.Namespace) -> int:
     """Check; 0 when there is no fault, 2 when there are."""
     # Looking for pydantic plugins reads every installed package's metadata: a fifth of the time.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    put_off("importlib.metadata", "entry_points")  # and pydantic imports it for them alone
     if args.schema:
         from seawall.spec.model import json_schema
 
-        print(json.dumps(json_schema(), indent=2))
+        _print_json(json_schema(), indent=2)
         return 0
     from seawall.errors import SpecError
 
@@ -32,13 +34,19 @@ def run(args: argparse.Namespace) -> int:
     except SpecError as error:
         if not args.json:
             raise
-        print(json.dumps({"ok": False, "faults": error.faults}))
+        _print_json({"ok": False, "faults": error.faults})
         return error.exit_code
     if args.json:
-        print(json.dumps({"ok": True, "faults": []}))
+        _print_json({"ok": True, "faults": []})
     else:
         print(f"{args.file}: {counts}: no fault.")
     return 0
+
+
+def _print_json(outcome: object, indent: int | None = None) -> None:
+    import json  # late, as most people look at words
+
+    print(json.dumps(outcome, indent=indent))
 
 
 def _check(file: Path, env: str | None) -> str:

@@ -8,12 +8,11 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from seawall.errors import SeawallError
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
     from rich.console import Console
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from seawall.wire.messages import RunView
 
 EXIT_INTERRUPTED = 130
-PROMPT = "ask> "
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", help="lay seawall.ENV.yaml over the spec")
     parser.add_argument("--offline", action="store_true", help="answer from the spec's script")
     parser.add_argument("--library", type=Path, metavar="DIR", help="index the documents in DIR")
-    parser.add_argument(
-        "--broker", metavar="URL", help="redis://… or rediss://… instead of the embedded server"
-    )
+    parser.add_argument("--broker", metavar="URL", help="redis://… instead of the embedded server")
     parser.add_argument("--json", action="store_true", help="print events as JSON lines")
 
 
@@ -42,10 +39,13 @@ def run(args: argparse.Namespace) -> int:
     from seawall.cli.folder import readable_folder
 
     library = readable_folder("--library", args.library)
-    if args.question is not None:
-        mesh = _load(args)
-        return asyncio.run(_once(mesh, args, library))
-    return _prompt(args, library)
+    try:
+        if args.question is None:
+            return asyncio.run(_prompt(args, library))
+        return asyncio.run(_once(_load(args), args, library))
+    except asyncio.CancelledError:  # by a signal, while nothing was asked
+        print(file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
 def _load(args: argparse.Namespace) -> Mesh:
@@ -55,50 +55,38 @@ def _load(args: argparse.Namespace) -> Mesh:
 
 
 async def _once(mesh: Mesh, args: argparse.Namespace, library: Path | None) -> int:
+    with Interrupts() as interrupts:
+        async with _running(mesh, args, library) as session:
+            return await ask(session, args.question, args.json, interrupts)
+
+
+def _running(
+    mesh: Mesh, args: argparse.Namespace, library: Path | None
+) -> AbstractAsyncContextManager[Session]:
     tell = _teller(args.json)
-    async with mesh.dev(
+    return mesh.dev(
         offline=args.offline, broker=args.broker, documents=library, tell=tell, warn=_warn
-    ) as session:
-        return await ask(session, args.question, args.json)
+    )
 
 
-async def ask(session: Session, question: str, as_json: bool) -> int:
+async def ask(session: Session, question: str, as_json: bool, interrupts: Interrupts) -> int:
     """Ask, show the run while it goes, print the answer. Ctrl-C cancels the whole tree."""
-    from rich.console import Console
-
+    from seawall.cli.screen import Screen
     from seawall.cli.tree import TreeView, display
     from seawall.mesh import answered
 
-    asking = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-    interrupted = False
-
-    def interrupt() -> None:
-        nonlocal interrupted
-        interrupted = True
-        if asking is not None:
-            asking.cancel()
-
-    with suppress(NotImplementedError):
-        loop.add_signal_handler(signal.SIGINT, interrupt)
-        loop.add_signal_handler(signal.SIGTERM, interrupt)
-    run, console, tree = "", Console(), TreeView()
+    run, console, tree = "", Screen(), TreeView()
     try:
         with display(console, tree, as_json=as_json) as feed:
             async for event in session.stream(question):
                 run = event.run
                 feed(event)
     except asyncio.CancelledError:
-        if not interrupted:
+        if not interrupts.pending:
             raise
-        if asking is not None:
-            asking.uncancel()
+        interrupts.handled()
         await _tell_interrupted(session, run)
         return EXIT_INTERRUPTED
-    finally:
-        with suppress(NotImplementedError):
-            loop.remove_signal_handler(signal.SIGINT)
-            loop.remove_signal_handler(signal.SIGTERM)
     view = answered(await session.door.run(run))
     if not as_json:
         _print_answer(console, view)
@@ -106,14 +94,49 @@ async def ask(session: Session, question: str, as_json: bool) -> int:
     return 0
 
 
+class Interrupts:
+    """Turns Ctrl-C and SIGTERM into the cancellation of the task that entered it."""
+
+    def __init__(self) -> None:
+        self.pending = False
+        self.terminated = False
+
+    def __enter__(self) -> Self:
+        self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
+        with suppress(NotImplementedError):
+            for number in SIGNALS:
+                self._loop.add_signal_handler(number, self._came, number)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(NotImplementedError):
+            for number in SIGNALS:
+                self._loop.remove_signal_handler(number)
+
+    def _came(self, number: int) -> None:
+        if self.pending:
+            raise KeyboardInterrupt  # asked twice: end at once
+        self.pending = True
+        self.terminated = number == signal.SIGTERM
+        if self._task is not None:
+            self._task.cancel()
+
+    def handled(self) -> None:
+        """The cancellation was dealt with; the task goes on."""
+        self.pending = False
+        if self._task is not None:
+            self._task.uncancel()
+
+
 async def _tell_interrupted(session: Session, run: str) -> None:
     if not run:
-        print("seawall dev: interrupted before the run began", file=sys.stderr)
+        print("interrupted before the run began", file=sys.stderr)
         return
     tasks = await session.door.tasks(run)
     done = sum(task.state == "done" for task in tasks)
     print(
-        f"seawall dev: interrupted; run {run} cancelled with {done} of {len(tasks)} tasks done",
+        f"interrupted; run {run} cancelled with {done} of {len(tasks)} tasks done",
         file=sys.stderr,
     )
 
@@ -138,61 +161,21 @@ def _warn(text: str) -> None:
     print(f"seawall dev: {text}", file=sys.stderr)
 
 
-def _prompt(args: argparse.Namespace, library: Path | None) -> int:
+async def _prompt(args: argparse.Namespace, library: Path | None) -> int:
     """Ask for questions until the input ends; what was edited in between takes effect."""
-    while True:
+    from seawall.cli.prompt import Made, prompt
+    from seawall.cli.watch import seen
+    from seawall.wire.profiles import MemoryTool
+
+    def opened() -> Made:
         mesh = _load(args)
-        code = asyncio.run(_serve(mesh, args, library))
-        if code is not None:
-            return code
-        print("the mesh changed: restarted", file=sys.stderr)
+        alone = any(isinstance(bridge.source, MemoryTool) for bridge in mesh.plan.bridges())
+        return Made(_running(mesh, args, library), seen(mesh, library), alone)
 
+    async def asked(session: Session, question: str) -> None:
+        await ask(session, question, args.json, interrupts)
+        if interrupts.terminated:  # Ctrl-C ends a run, SIGTERM the prompt as well
+            raise asyncio.CancelledError
 
-async def _serve(mesh: Mesh, args: argparse.Namespace, library: Path | None) -> int | None:
-    """Answer questions on one mesh; None when its files changed and it must be loaded again."""
-    seen = mesh.plan.digest
-    question = ""
-    async with mesh.dev(
-        offline=args.offline,
-        broker=args.broker,
-        documents=library,
-        tell=_teller(args.json),
-        warn=_warn,
-    ) as session:
-        while True:
-            if question:
-                await _answer_or_tell(session, question, args.json)
-            try:
-                question = (await asyncio.to_thread(_read_question)).strip()
-            except EOFError:
-                return 0
-            if question in ("exit", "quit"):
-                return 0
-            if question and _changed(args, seen):
-                return None
-
-
-def _read_question() -> str:
-    if sys.stdin.isatty():
-        return input(PROMPT)
-    line = sys.stdin.readline()
-    if not line:
-        raise EOFError
-    return line
-
-
-async def _answer_or_tell(session: Session, question: str, as_json: bool) -> None:
-    """One failed question does not end the prompt."""
-    try:
-        await ask(session, question, as_json)
-    except SeawallError as error:
-        print(error, file=sys.stderr)
-
-
-def _changed(args: argparse.Namespace, seen: str) -> bool:
-    """Whether the spec now means something else. A fault in it is told and the old mesh goes on."""
-    try:
-        return _load(args).plan.digest != seen
-    except SeawallError as error:
-        print(f"{error}\nthe mesh goes on as it was", file=sys.stderr)
-        return False
+    with Interrupts() as interrupts:
+        return await prompt(opened, asked)

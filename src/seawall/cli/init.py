@@ -6,6 +6,7 @@ The files are those under `template/`, copied as they are but for the mesh's nam
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,12 +24,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder", metavar="DIR", nargs="?", default=".", help="where to write (default: here)"
     )
+    parser.add_argument("--json", action="store_true", help="print the written paths as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the example and say what to do next."""
     folder = Path(args.folder)
     written = write(folder)
+    if args.json:
+        print(json.dumps({"folder": str(folder), "files": [path.as_posix() for path in written]}))
+        return 0
     for path in written:
         print(f"  {path.as_posix()}")
     go = "" if folder == Path() else f"cd {folder} && "

@@ -19,8 +19,8 @@ VALUE_SHOWN = 60
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument("-f", "--file", type=Path, default=Path("seawall.yaml"))
-    parser.add_argument("--env", help="lay seawall.ENV.yaml over the file")
+    parser.add_argument("-f", "--file", type=Path, default=Path("seawall.yaml"), help="the spec")
+    parser.add_argument("--env", help="lay seawall.ENV.yaml over the spec")
     parser.add_argument("--origins", action="store_true", help="show which line sets each value")
     parser.add_argument("--json", action="store_true", help="print the whole plan as JSON")
 
@@ -36,9 +36,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(plan.model_dump_json(indent=2))
         return 0
-    from rich.console import Console
+    from seawall.cli.screen import Screen
 
-    show(plan, spec, Console(highlight=False, markup=False), origins=args.origins)
+    show(plan, spec, Screen(highlight=False, markup=False), origins=args.origins)
     return 0
 
 

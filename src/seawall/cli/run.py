@@ -23,9 +23,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _ask(url: str, token: str, question: str, as_json: bool) -> int:
-    from seawall.cli.dev import ask
+    from seawall.cli.dev import Interrupts, ask
     from seawall.engine.door_client import reach
     from seawall.mesh import Session
 
     async with reach(url, token) as door:
-        return await ask(Session(door), question, as_json)
+        with Interrupts() as interrupts:
+            return await ask(Session(door), question, as_json, interrupts)

@@ -6,18 +6,23 @@ import argparse
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare no arguments: there is nothing to choose."""
-    parser.set_defaults()
+    """Declare the arguments."""
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 
-def run(args: argparse.Namespace) -> int:  # noqa: ARG001 - every command's signature
+def run(args: argparse.Namespace) -> int:
     """Print name and version."""
-    print(text())
+    print(f'{{"seawall": "{number()}"}}' if args.json else text())
     return 0
 
 
 def text() -> str:
     """`seawall 0.1.0`."""
+    return f"seawall {number()}"
+
+
+def number() -> str:
+    """`0.1.0`, from the installed package."""
     from importlib.metadata import version
 
-    return f"seawall {version('seawall')}"
+    return version("seawall")

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from seawall.runtime.tool_client import ToolClient
 
 GATEWAY_URL = "http://gateway"
+CANCEL_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -258,6 +259,10 @@ async def host(part: AbstractAsyncContextManager[Any], ready: asyncio.Future[Non
 
 
 async def settled(task: asyncio.Task[Any]) -> None:
-    """Cancel a task and wait until it has ended."""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    """Cancel a task and wait until it has ended.
+
+    Again where needed: redis-py's connecting, cancelled at the wrong moment, goes on.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=CANCEL_AGAIN_SECONDS)

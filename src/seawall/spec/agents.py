@@ -1,7 +1,5 @@
 """Agents as the author writes them: declared in the file, or the author's own code or image."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, field_validator
@@ -27,7 +25,9 @@ class AgentKeys(WorkloadKeys):
     )
     tools: tuple[Text, ...] = Field((), description="Granted: tool, tool/function, tool/pattern_*.")
     delegates: tuple[Name, ...] = Field((), description="Agents it may hand work to.")
-    budget: AgentBudget = Field(AgentBudget(), description="What one of its tasks may spend.")
+    budget: AgentBudget = Field(
+        AgentBudget.model_construct(), description="What one of its tasks may spend."
+    )
 
     @property
     def instructions_file(self) -> str | None:

@@ -1,7 +1,5 @@
 """What every model of a spec has in common: frozen, closed to unknown keys, strict about types."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -83,7 +81,7 @@ class WorkloadKeys(SpecModel):
     )
     egress: tuple[Egress, ...] = Field((), description="Hosts outside that it may reach.")
     connects: tuple[Name, ...] = Field((), description="Services (from `services`) it may reach.")
-    limits: Limits = Field(Limits(), description="What its container may use.")
+    limits: Limits = Field(Limits.model_construct(), description="What its container may use.")
     replicas: int = Field(1, ge=1, le=100, description="How many run side by side; 1 by default.")
     allow_writable_root: bool = Field(
         False, description="Let it write to its own root file system, which then is not read-only."

@@ -6,9 +6,8 @@ Models, prices and secrets are in `money.py`. Each check notes faults and goes o
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path as File
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import money
 from .agents import AgentKeys, BuildAgent
@@ -21,8 +20,7 @@ from .units import is_loopback
 SANDBOX_FUNCTIONS = {"python": ("run_python",), "shell": ("run_shell",)}
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(NamedTuple):
     """The names that the file defines, faulty ones included: a fault is told once."""
 
     agents: frozenset[str]
@@ -36,8 +34,7 @@ class Known:
         return cls(*(frozenset(s) if isinstance(s, dict) else frozenset() for s in sections))
 
 
-@dataclass(frozen=True)
-class Checker:
+class Checker(NamedTuple):
     """A spec under check, and where its faults go."""
 
     spec: Spec

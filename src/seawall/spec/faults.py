@@ -5,9 +5,9 @@ Knows nothing of what a spec may hold.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from seawall.errors import SpecError
 
@@ -16,8 +16,7 @@ FAULTS_SHOWN_MAX = 100
 """A file with more faults than this is not a spec; the rest is only counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A line of a file, as people name it; line 0 is the file as a whole."""
 
     file: str
@@ -27,8 +26,7 @@ class Place:
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """One fault; `path` leads to the value through the keys of the file."""
 
     place: Place
@@ -43,7 +41,7 @@ class Fault:
         return f"{text} {self.remedy}{stop}" if self.remedy else text
 
 
-@dataclass(slots=True)
+@dataclass
 class Faults:
     """The faults seen so far, in one reading of a spec."""
 
@@ -77,6 +75,8 @@ def written(path: Path) -> str:
 
 def nearest(word: str, known: Iterable[str], kind: str = "") -> str:
     """A remedy: the nearest known word, or all of them when none is near."""
+    import difflib  # late: a spec without a fault never needs it
+
     ordered = sorted(known)
     near = difflib.get_close_matches(word, ordered, n=1, cutoff=0.6)
     if near:

@@ -3,11 +3,9 @@
 Holds names of secrets, never their values. What a key means for a mesh is for `plan` to say.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path as File
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, model_validator
 
@@ -102,8 +100,10 @@ class DayBudget(SpecModel):
 class Budgets(SpecModel):
     """What may be spent."""
 
-    run: RunBudget = Field(RunBudget(), description="By one question.")
-    day: DayBudget = Field(DayBudget(), description="In one day, all questions together.")
+    run: RunBudget = Field(RunBudget.model_construct(), description="By one question.")
+    day: DayBudget = Field(
+        DayBudget.model_construct(), description="In one day, all questions together."
+    )
 
 
 class Defaults(SpecModel):
@@ -168,8 +168,10 @@ class Spec(SpecModel):
     name: Name = Field(description="The mesh's name.")
     description: str = Field("", description="What the mesh is for.")
     main: Name = Field(description="The agent that answers.")
-    defaults: Defaults = Field(Defaults(), description="What agents use that say nothing else.")
-    budgets: Budgets = Field(Budgets(), description="What may be spent.")
+    defaults: Defaults = Field(
+        Defaults.model_construct(), description="What agents use that say nothing else."
+    )
+    budgets: Budgets = Field(Budgets.model_construct(), description="What may be spent.")
     agents: dict[Name, Agent] = Field(min_length=1, description="The agents, by name.")
     tools: dict[Name, Tool] = Field({}, description="The tools, by name.")
     models: dict[Text, ModelSettings] = Field({}, description="Settings of models, by name.")
@@ -192,7 +194,7 @@ class Spec(SpecModel):
         """Where it came from."""
         return self._home
 
-    def at(self, home: Home) -> Spec:
+    def at(self, home: Home) -> Self:
         """The same spec, knowing where it came from."""
         self._home = home
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -137,9 +136,14 @@ def check_secrets(checker: Checker) -> None:
     for name, source in declared.items():
         if isinstance(source, FileSecret):
             checker.file(("secrets", name, "file"), source.file)
-    for name, path in used(checker.spec):
+    unknown = [u for u in used(checker.spec) if u[0] not in declared and u[0] not in KEYS.values()]
+    if not unknown or not declared:
+        return
+    import difflib  # late: seldom needed
+
+    for name, path in unknown:
         near = difflib.get_close_matches(name, declared, n=1, cutoff=TYPO_RATIO_MIN)
-        if name not in declared and near and name not in KEYS.values():
+        if near:
             remedy = f"Did you mean {near[0]!r}? If not, add secrets: {{{name}: {{env: {name}}}}}"
             checker.add(path, f"there is no secret {name!r}", remedy)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path as File
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -23,8 +23,7 @@ VALUES_MAX = 20_000
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """A value of a file and the line that sets it."""
 
     data: Scalar | tuple[Value, ...] | dict[str, Value]
@@ -100,7 +99,7 @@ def read_text(path: File, here: Place, faults: Faults) -> str | None:
     return text
 
 
-@dataclass(slots=True)
+@dataclass
 class _Open:
     """A mapping or list whose end is not yet reached."""
 
@@ -112,7 +111,7 @@ class _Open:
     key_place: Place | None = None
 
 
-@dataclass(slots=True)
+@dataclass
 class _Builder:
     """Builds values from parser events, with a stack of its own: depth costs no recursion."""
 

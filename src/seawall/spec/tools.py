@@ -1,7 +1,5 @@
 """Tools as the author writes them: one kind for each way to get an MCP server."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -131,6 +132,38 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+SELDOM = ("importlib.metadata", "difflib", "traceback", "genai_prices", "httpx", "rich", "asyncio")
+
+
+def test_a_check_without_a_fault_imports_only_what_it_needs(tmp_path: Path) -> None:
+    assert main(["init", str(tmp_path)]) == 0
+    script = (
+        "import sys; from seawall.cli.main import main;"
+        f"code = main(['check', '-f', {str(tmp_path / 'seawall.yaml')!r}]);"
+        f"print(*(m for m in {SELDOM!r} if hasattr(sys.modules.get(m), '__file__')));"
+        "raise SystemExit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "from importlib.metadata import entry_points; entry_points(group='x')",
+        "import importlib.metadata; importlib.metadata.version('pydantic')",
+        "import importlib.metadata as m; m.version('pydantic')",
+    ],
+)
+def test_what_was_put_off_is_there_when_it_is_used(use: str) -> None:
+    script = (
+        "import sys; from seawall.cli.late import put_off;"
+        f"put_off('importlib.metadata', 'entry_points'); {use};"
+        "assert sys.modules['importlib.metadata'].__file__"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_every_command_in_the_table_has_configure_and_run() -> None:
