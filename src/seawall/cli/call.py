@@ -37,8 +37,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Call, print the result, return 1 when the tool says it failed."""
+    from seawall.engine.extra import require_embedded_engine
+
     given = _arguments(args.arguments)
     profile = _profile(args)
+    require_embedded_engine("call")
     outcome = asyncio.run(_call(profile, args.file.parent, args.function, given, args.agent))
     if args.json:
         print(outcome.model_dump_json())
