@@ -67,6 +67,9 @@ class Mesh:
         Raises:
             OperatorError: something this machine lacks.
         """
+        from seawall.engine.extra import require_embedded_engine
+
+        require_embedded_engine("dev")
         from seawall.engine.dev import DevEngine, DevOptions
 
         options = DevOptions(self.path.parent, offline, self.script, broker, documents, tell, warn)

@@ -39,10 +39,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Call, print the result, return 1 when the tool says it failed."""
-    given = _arguments(args.arguments)
+    from seawall.engine.extra import require_embedded_engine
     from seawall.engine.tool_secrets import given_to
 
+    given = _arguments(args.arguments)
     plan, profile = _profile(args)
+    require_embedded_engine("call")
     folder = args.file.parent
     with given_to(plan, profile, folder) as secrets:
         called = _call(profile, folder, secrets, args.function, given, args.agent)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from seawall.cli.main import COMMANDS, EXIT_BUG, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, main
-from seawall.errors import OperatorError, SpecError
+from seawall.errors import LimitReached, OperatorError, Refused, RunFailed, SeawallError, SpecError
 
 HEAVY = ("pydantic", "rich", "httpx", "yaml", "asyncio", "importlib.metadata", "redis", "mcp")
 
@@ -72,6 +72,28 @@ def test_a_spec_error_prints_every_fault_and_exits_2(
     as_command(raising(SpecError(["a.yaml:1: x: no. Do y.", "a.yaml:2: z: no. Do w."])))
     assert main(["check"]) == 2
     assert capsys.readouterr().err == "a.yaml:1: x: no. Do y.\na.yaml:2: z: no. Do w.\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SeawallError("x", "went wrong"), 1),
+        (OperatorError("x", "lacks a key"), 3),
+        (RunFailed("run", "no answer"), 4),
+        (LimitReached("run", "the budget is spent"), 5),
+        (Refused("grant", "not granted"), 6),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_each_kind_of_error_has_its_exit_code(
+    error: SeawallError,
+    code: int,
+    as_command: Callable[[Callable[[], int]], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    as_command(raising(error))
+    assert main(["check"]) == code
+    assert capsys.readouterr().err == f"{error}\n"
 
 
 def test_an_error_inside_a_task_group_is_told_like_any_other(
