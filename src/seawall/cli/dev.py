@@ -106,12 +106,12 @@ async def ask(session: Session, question: str, as_json: bool) -> int:
 
 async def _tell_interrupted(session: Session, run: str) -> None:
     if not run:
-        print("seawall dev: interrupted before the run began", file=sys.stderr)
+        print("interrupted before the run began", file=sys.stderr)
         return
     tasks = await session.door.tasks(run)
     done = sum(task.state == "done" for task in tasks)
     print(
-        f"seawall dev: interrupted; run {run} cancelled with {done} of {len(tasks)} tasks done",
+        f"interrupted; run {run} cancelled with {done} of {len(tasks)} tasks done",
         file=sys.stderr,
     )
 

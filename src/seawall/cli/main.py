@@ -37,6 +37,11 @@ COMMANDS = (
     Command("check", "seawall.cli.check", "Read seawall.yaml and report every fault at once"),
     Command("plan", "seawall.cli.plan", "Show what the file means: workloads, links, controls"),
     Command("dev", "seawall.cli.dev", "Run the mesh in one process, without Docker"),
+    Command("doctor", "seawall.cli.doctor", "Check whether this machine's Docker can hold a mesh"),
+    Command(
+        "secrets", "seawall.cli.secrets", "Show which secrets there are, and which are missing"
+    ),
+    Command("build", "seawall.cli.build", "Build the mesh's images, and push them"),
     Command("up", "seawall.cli.up", "Build and start the mesh on Docker"),
     Command("run", "seawall.cli.run", "Ask the running mesh"),
     Command("ps", "seawall.cli.ps", "Show what runs on Docker, and how it is"),
