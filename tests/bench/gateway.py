@@ -80,9 +80,7 @@ def measure(mesh: harness.Mesh) -> None:
         began = time.monotonic()
         mesh.ask("hello")
         times.append(time.monotonic() - began)
-    print(
-        f"run, one model turn: median {sorted(times)[2]:.2f} s, the command's start included"
-    )
+    print(f"run, one model turn: median {sorted(times)[2]:.2f} s, the command's start included")
 
 
 def main() -> None:

@@ -63,20 +63,31 @@ class Mesh:
         return f"seawall-{self.name}"
 
     def seawall(
-        self, command: str, *args: str, check: bool = True, timeout: float = UP_SECONDS_MAX
+        self,
+        command: str,
+        *args: str,
+        check: bool = True,
+        timeout: float = UP_SECONDS_MAX,
+        columns: int = 200,
     ) -> Done:
         """Run one command of Seawall's on this mesh."""
         line = [sys.executable, "-m", "seawall.cli.main", command, "--env", "test",
                 "--name", self.name, *args]  # fmt: skip
         done = subprocess.run(
             line, cwd=self.folder, capture_output=True, text=True, check=False, timeout=timeout,
-            env=os.environ | {"COLUMNS": "200"}, stdin=subprocess.DEVNULL,
+            env=os.environ | {"COLUMNS": str(columns)}, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         if check and done.returncode:
             raise AssertionError(
                 f"seawall {command}: exit {done.returncode}\n{done.stdout}{done.stderr}"
             )
         return done
+
+    def plain(self, *args: str) -> Done:
+        """Run a command that needs no spec."""
+        line = [sys.executable, "-m", "seawall.cli.main", *args]
+        return subprocess.run(line, cwd=self.folder, capture_output=True, text=True, check=False,
+                              timeout=120, stdin=subprocess.DEVNULL)  # fmt: skip
 
     def containers(self, service: str) -> list[str]:
         """The ids of a service's running containers."""

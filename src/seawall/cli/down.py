@@ -19,13 +19,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Take the mesh down."""
-    engine = on_docker.engine(args)
-    if args.volumes and not args.yes and not _sure(engine.project):
+    project = on_docker.project(args)
+    if args.volumes and not args.yes and not _sure(project.name):
         print("nothing was removed")
         return 1
-    engine.down(volumes=args.volumes)
+    project.down(volumes=args.volumes)
     kept = "" if args.volumes else "; its volumes are kept"
-    print(f"{engine.project}: down{kept}")
+    print(f"{project.name}: down{kept}")
     return 0
 
 

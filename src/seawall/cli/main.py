@@ -27,14 +27,16 @@ COLUMNS_DEFAULT = 80
 
 EXIT_CODES = {
     0: "it worked; for a question: the run answered",
-    1: "the tool says that its function failed",
+    1: "the tool says that its function failed; for `ps`: nothing runs",
     2: "the spec has faults (all of them are listed), or the command line is wrong",
-    3: "this machine or its operator lacks something: a key, a broker that answers, a free folder",
+    3: "this machine or its operator lacks something: a key, a broker or Docker Engine that "
+    "answers, a free port or folder",
     4: "the run ended without an answer",
     5: "a limit of the spec stopped the run, task or call: budget, deadline, depth",
     6: "the keeper or a bridge refused the request: no grant, no lease, no edge",
     EXIT_BUG: "a bug in Seawall; run again with `--debug` and report it",
-    EXIT_INTERRUPTED: "interrupted with Ctrl-C or a signal; the whole tree of tasks was cancelled",
+    EXIT_INTERRUPTED: "interrupted with Ctrl-C or a signal; the whole tree of tasks was cancelled, what `up` had "
+    "started stays",
     EXIT_PIPE_CLOSED: "the reader of the output went away (`seawall plan | head`)",
 }
 """Stable: programs rely on them. `docs/reference/exit-codes.md` says the same."""
@@ -62,6 +64,19 @@ COMMANDS = (
     Command(
         "dev", "seawall.cli.dev", "Run the mesh in one process, without Docker", (0, 2, 3, 4, 5, 6)
     ),
+    Command(
+        "doctor",
+        "seawall.cli.doctor",
+        "Check whether this machine's Docker can hold a mesh",
+        (0, 2, 3),
+    ),
+    Command(
+        "secrets",
+        "seawall.cli.secrets",
+        "Show which secrets there are, and which are missing",
+        (0, 2, 3),
+    ),
+    Command("build", "seawall.cli.build", "Build the mesh's images, and push them", (0, 2, 3)),
     Command("up", "seawall.cli.up", "Build and start the mesh on Docker", (0, 2, 3)),
     Command("run", "seawall.cli.run", "Ask the running mesh", (0, 2, 3, 4, 5, 6)),
     Command("ps", "seawall.cli.ps", "Show what runs on Docker, and how it is", (0, 1, 2, 3)),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from . import on_docker
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,14 +22,21 @@ VALUE_SHOWN = 60
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
-    parser.add_argument("-f", "--file", type=Path, default=Path("seawall.yaml"), help="the spec")
-    parser.add_argument("--env", help="lay seawall.ENV.yaml over the spec")
+    on_docker.add_arguments(parser)
+    on_docker.add_choices(parser)
+    parser.add_argument(
+        "--running",
+        action="store_true",
+        help="show only what `up` would change of what runs on Docker, and why",
+    )
     parser.add_argument("--origins", action="store_true", help="show which line sets each value")
     parser.add_argument("--json", action="store_true", help="print the whole plan as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Compile the plan and print it."""
+    if args.running:
+        return _running(args)
     from seawall.plan.compile import compile_plan
     from seawall.spec.load import load
     from seawall.spec.sources import read
@@ -39,6 +49,28 @@ def run(args: argparse.Namespace) -> int:
     from seawall.cli.screen import Screen
 
     show(plan, spec, Screen(highlight=False, markup=False), origins=args.origins)
+    print("\n`seawall plan --running` shows what `up` would change of what runs.")
+    return 0
+
+
+def _running(args: argparse.Namespace) -> int:
+    """Against what runs: as it was brought up last, unless the command line says otherwise."""
+    engine = on_docker.engine(args)
+    state = engine.state()
+    args.offline = args.offline or bool(state.get("offline"))
+    args.registry = args.registry or str(state.get("registry", ""))
+    changes = engine.differences(on_docker.options(args))
+    if args.json:
+        print(json.dumps({"name": engine.name, "changes": [asdict(c) for c in changes]}))
+        return 0
+    if not changes:
+        print(f"{engine.name}: `up` would change nothing")
+        return 0
+    from seawall.cli.screen import Screen
+
+    rows = [(c.action, c.service, c.why) for c in changes]
+    console = Screen(highlight=False, markup=False)
+    _table(console, f"{engine.name}: `up` would", ("", "service", "because"), rows)
     return 0
 
 

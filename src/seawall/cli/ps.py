@@ -5,52 +5,73 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from . import on_docker
 
+if TYPE_CHECKING:
+    from seawall.engine.compose import ComposeEngine
+    from seawall.engine.project import Container
+
 WATCH_SECONDS = 2.0
-COLUMNS = ("Service", "Name", "State", "Health", "Status")
+STYLES = {"ready": "green", "running": "green", "starting": "yellow", "created": "yellow"}
+SHOWN = ("service", "replica", "state", "since", "image", "id")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     on_docker.add_arguments(parser)
     parser.add_argument("--watch", action="store_true", help="show it anew every two seconds")
-    parser.add_argument("--json", action="store_true", help="print one JSON list")
+    parser.add_argument("--json", action="store_true", help="print one JSON list of containers")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the mesh's containers; 1 when there are none."""
+    """Show the mesh's services and replicas; 1 when there are none."""
     engine = on_docker.engine(args)
-    rows = engine.ps()
+    found = engine.containers()
     if args.json:
-        print(json.dumps([{column.lower(): row.get(column) for column in COLUMNS} for row in rows]))
-        return 0 if rows else 1
+        print(json.dumps([{key: asdict(c)[key] for key in SHOWN} for c in found]))
+        return 0 if found else 1
     from rich.console import Console
     from rich.live import Live
 
-    console = Console()
+    console = Console(highlight=False)
     if not args.watch:
-        console.print(_table(engine.project, rows))
-        return 0 if rows else 1
-    with Live(_table(engine.project, rows), console=console) as live:
+        console.print(_table(engine, found))
+        return 0 if found else 1
+    with Live(_table(engine, found), console=console) as live:
         while True:
             time.sleep(WATCH_SECONDS)
-            live.update(_table(engine.project, engine.ps()))
+            live.update(_table(engine, engine.containers()))
 
 
-def _table(project: str, rows: list[dict[str, Any]]) -> Any:
+def summary(
+    found: Sequence[Container], wanted: Mapping[str, int]
+) -> list[tuple[str, str, str, str]]:
+    """Service, how many, state, since; a line for each state that a service's replicas are in."""
+    rows = []
+    for name in sorted({*wanted, *(c.service for c in found)}):
+        own = [c for c in found if c.service == name]
+        most = wanted.get(name, 0)
+        if not own and most:
+            rows.append((name, f"0 of {most}", "missing", ""))
+        for state in sorted({c.state for c in own}):
+            some = [c for c in own if c.state == state]
+            rows.append((name, f"{len(some)} of {max(most, len(own))}", state, some[0].since))
+    return rows
+
+
+def _table(engine: ComposeEngine, found: Sequence[Container]) -> Any:
     from rich.table import Table
+    from rich.text import Text
 
-    if not rows:
-        return f"{project} does not run here; `seawall up` starts it"
+    if not found:
+        return f"{engine.name} does not run here; `seawall up` starts it"
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("service", "container", "state", "health", "since"):
-        table.add_column(head)
-    styles = {"healthy": "green", "unhealthy": "red", "starting": "yellow"}
-    for row in sorted(rows, key=lambda r: str(r.get("Name"))):
-        values = [str(row.get(column, "")) for column in COLUMNS]
-        style = styles.get(values[3], "" if values[2] == "running" else "red")
-        table.add_row(*values[:3], f"[{style}]{values[3]}[/]" if style else values[3], values[4])
+    for head in ("service", "replicas", "state", "since"):
+        table.add_column(head, no_wrap=True, overflow="ellipsis")
+    for name, count, state, since in summary(found, engine.replicas()):
+        table.add_row(name, count, Text(state, style=STYLES.get(state, "red")), since)
     return table

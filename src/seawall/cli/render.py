@@ -11,17 +11,15 @@ from . import on_docker
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the command line."""
     on_docker.add_arguments(parser)
+    on_docker.add_choices(parser)
     parser.add_argument("target", choices=["compose"], help="what to render for")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--offline", action="store_true", help="models from the spec's script")
-    parser.add_argument("--registry", default="", help="put before every image's name")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR",
+                        help="a new or empty folder, or one that was rendered before")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the project."""
-    from seawall.engine.compose import UpOptions
-
     engine = on_docker.engine(args)
-    engine.lay(args.output, UpOptions(offline=args.offline, registry=args.registry))
-    print(f"{args.output}: written. See {args.output}/README.md for what to do there.")
+    engine.lay(args.output, on_docker.options(args))
+    print(f"{args.output}: written. {args.output}/README.md says what to do there.")
     return 0

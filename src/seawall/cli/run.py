@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from typing import TYPE_CHECKING
 
 from . import on_docker
+
+if TYPE_CHECKING:
+    from seawall.engine.project import Project
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,16 +21,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask; the exit code says how the run ended."""
-    engine = on_docker.engine(args)
-    url, token = engine.door()
-    return asyncio.run(_ask(url, token, args.question, args.json))
+    return asyncio.run(_ask(on_docker.project(args), args.question, args.json))
 
 
-async def _ask(url: str, token: str, question: str, as_json: bool) -> int:
+async def _ask(project: Project, question: str, as_json: bool) -> int:
     from seawall.cli.dev import Interrupts, ask
     from seawall.engine.door_client import reach
     from seawall.mesh import Session
 
-    async with reach(url, token) as door:
+    async with project.reach_door() as (url, token), reach(url, token) as door:
         with Interrupts() as interrupts:
             return await ask(Session(door), question, as_json, interrupts)

@@ -23,11 +23,13 @@ def run(args: argparse.Namespace) -> int:
     name, equals, number = args.agent.partition("=")
     if not equals or not number.isdecimal() or int(number) > REPLICAS_MAX:
         fault = f"cannot be read: {args.agent!r}"
-        raise OperatorError("seawall scale", fault, "Write researcher=5")
+        raise OperatorError("seawall scale", fault, f"Write researcher=5; 0 to {REPLICAS_MAX}")
     engine = on_docker.engine(args)
-    target = service(engine, name)
+    target = service(engine.services(), name)
     if not target.startswith("agent-"):
         raise OperatorError("seawall scale", f"{name} is no agent", "Only agents can be scaled")
     engine.scale(target, int(number))
-    print(f"{name}: {number} replicas ready")
+    file = engine.replicas().get(target)
+    until = f"; the next `up` returns to seawall.yaml's {file}" if file != int(number) else ""
+    print(f"{name}: {number} replicas ready{until}")
     return 0

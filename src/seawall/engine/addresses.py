@@ -23,14 +23,18 @@ def candidates(project: str) -> Iterable[IPv4Network]:
         yield IPv4Network(f"10.{FIRST + (start + step) % COUNT}.0.0/16")
 
 
-def free(project: str, docker: Docker) -> IPv4Network:
-    """The first candidate that neither a Docker network nor a route of this machine overlaps.
+def free(project: str, docker: Docker, last: IPv4Network | None = None) -> IPv4Network:
+    """The first candidate that neither a Docker network nor a route of this machine overlaps;
+    `last`, the one that the project had before, comes first.
 
     Raises:
         OperatorError: all are taken.
     """
-    taken = [*_of_docker(docker, project), *_of_routes()]
-    for candidate in candidates(project):
+    others, own = _of_docker(docker, project)
+    if last and any(last.overlaps(network) for network in own):
+        return last
+    taken = [*others, *_of_routes()]
+    for candidate in [*([last] if last else []), *candidates(project)]:
         if not any(candidate.overlaps(other) for other in taken):
             return candidate
     fault = f"10.{FIRST}.0.0 to 10.{FIRST + COUNT - 1}.0.0 are all in use"
@@ -39,18 +43,22 @@ def free(project: str, docker: Docker) -> IPv4Network:
     )
 
 
-def _of_docker(docker: Docker, project: str) -> list[IPv4Network]:
+def _of_docker(docker: Docker, project: str) -> tuple[list[IPv4Network], list[IPv4Network]]:
+    """The addresses of other people's networks, and of the project's own."""
     ids = docker.ask("network", "ls", "--quiet").split()
     if not ids:
-        return []
+        return [], []
     shape = (
         '{{index .Labels "com.docker.compose.project"}} {{range .IPAM.Config}}{{.Subnet}} {{end}}'
     )
-    found = []
-    for line in docker.ask("network", "inspect", "--format", shape, *ids).splitlines():
+    others: list[IPv4Network] = []
+    own: list[IPv4Network] = []
+    # A network that goes away in between is no fault.
+    for line in docker.ask("network", "inspect", "--format", shape, *ids, check=False).splitlines():
         owner, *subnets = line.split(" ")
-        found += [] if owner == project else [_network(s) for s in subnets if "." in s]
-    return [network for network in found if network is not None]
+        found = (_network(subnet) for subnet in subnets)
+        (own if owner == project else others).extend(n for n in found if n is not None)
+    return others, own
 
 
 def _of_routes() -> list[IPv4Network]:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
 
 from seawall.errors import OperatorError
 from seawall.plan.model import Plan
-from seawall.render.compose import ComposeOptions, render
+from seawall.render.compose import (
+    SECRETS_VOLUME,
+    ComposeOptions,
+    render,
+    secrets_services,
+    secrets_volume,
+)
+from seawall.render.dockerfile import BASE
 from seawall.render.files import Rendered
 from seawall.render.topology import topology
-from seawall.wire import places
 
-from . import addresses, folder, mounted, package
-from .docker import Docker
+from . import addresses, building, checks, folder, mounted, package, remote
+from .difference import Change, Laid, difference
+from .progress import Progress, Silent
+from .project import PROJECT_LABEL, STATE, Project
 
-STATE = "state.json"
 READY_SECONDS_MAX = 180
+RECOVERY_SECONDS_MAX = 45
 TAIL_LINES = 12
 
 
@@ -31,172 +39,253 @@ class UpOptions:
     offline: bool = False
     build: bool = True
     registry: str = ""
-    tell: Callable[[str], None] = lambda _text: None
+    networks: IPv4Network | None = None
+    """The /16 for the mesh's networks; None for one that is free."""
+    progress: Progress = field(default_factory=Silent)
 
 
 @dataclass(frozen=True)
-class ComposeEngine:
-    """One mesh on one Docker engine. `project` is its name there."""
+class ComposeEngine(Project):
+    """One mesh on one Docker engine, and the spec that says what it should be."""
 
-    plan: Plan
-    spec_folder: Path
-    project: str
-    docker: Docker = field(default_factory=Docker)
+    plan: Plan = field(kw_only=True)
     ca_bundle: str | None = None
     script: str | None = None
-    base: str | None = None
+    base: str = BASE
     door_port: int | None = None
     door_address: str = "127.0.0.1"
 
-    @property
-    def home(self) -> Path:
-        """Where the project is laid."""
-        return self.spec_folder / ".seawall" / "compose" / self.project
+    def rendered(self, options: UpOptions, *, here: bool = True) -> Rendered:
+        """The project's files, with the addresses it has or may have.
 
-    def rendered(self, options: UpOptions) -> Rendered:
-        """The project's files, with the addresses it has or may have here."""
-        given: dict[str, Any] = {"base": self.base} if self.base else {}
-        chosen = ComposeOptions(
-            project=self.project,
-            within=self._within(),
+        `here`: the engine sees this machine's files.
+        """
+        return render(self.plan, self._chosen(options, here=here), package.digests())
+
+    def services(self) -> set[str]:
+        """The names of the mesh's services."""
+        shape = topology(self.plan, next(iter(addresses.candidates(self.name))))
+        return {service.name for service in shape.services}
+
+    def differences(self, options: UpOptions) -> tuple[Change, ...]:
+        """What `up` would change, and why. Raises OperatorError."""
+        return self._differences(self.rendered(options, here=self.docker.is_here()))
+
+    def up(self, options: UpOptions) -> tuple[Change, ...]:
+        """Build what is missing, start, and return when every agent can take work.
+
+        Returns what was changed.
+
+        Raises:
+            OperatorError: something this machine lacks, a build that failed, a service that did
+                not come up. What was started stays, for `logs`; `down` removes it.
+        """
+        self._has_script(options)
+        keys = {} if options.offline else mounted.resolve(self.plan, self.spec_folder)
+        options.progress.step("looking at the engine")
+        checks.refuse(self.checks(), self.plan.controls)
+        here = self.docker.is_here()
+        made = self.rendered(options, here=here)
+        changes = self._differences(made)
+        self._lay(made, options)
+        images = self.images()
+        if options.build:
+            self.build(options.progress)
+        else:
+            self._pull(options, images)
+        if here:
+            mounted.write(self.home / "secrets", keys)
+        else:
+            # What could not be seen before there was an image.
+            checks.refuse(self.checks(images["keeper"]), self.plan.controls)
+            self._send_secrets(options, keys, images["keeper"])
+        self._start(options.progress)
+        return changes
+
+    def checks(self, image: str | None = None) -> tuple[checks.Check, ...]:
+        """Whether the engine is what a mesh needs. Raises OperatorError when none answers."""
+        mine = ("--filter", f"label={PROJECT_LABEL}={self.name}")
+        ids = self.docker.ask("network", "ls", "--quiet", *mine).split()
+        return checks.judge(
+            checks.gather(self.docker, image=image, bridges=[f"br-{i[:12]}" for i in ids])
+        )
+
+    def prepare(self, options: UpOptions) -> dict[str, str]:
+        """Lay the project for building alone; returns service to image."""
+        first = next(iter(addresses.candidates(self.name)))
+        chosen = UpOptions(options.offline, True, options.registry, options.networks or first)
+        self._lay(self.rendered(chosen, here=self.docker.is_here()), chosen)
+        return self.images()
+
+    def build(self, progress: Progress) -> None:
+        """Build the images that this engine does not have; their names say what is in them."""
+        wanted = self.images()
+        missing = self._missing(wanted)
+        if not missing:
+            return
+        progress.say(f"building {len(missing)} of {len(wanted)} images")
+        building.follow(self.compose("build", *missing), missing, self.base, progress)
+
+    def push(self, progress: Progress) -> None:
+        """Send every image to the registry that its name says. Raises OperatorError."""
+        wanted = self.images()
+        for count, image in enumerate(sorted(set(wanted.values())), 1):
+            progress.step(f"pushing {count} of {len(wanted)}: {image}")
+            for _ in self.docker.lines("push", "--quiet", image):
+                pass
+
+    def images(self) -> dict[str, str]:
+        """Service to image, as it was laid."""
+        return {name: str(s["image"]) for name, s in Laid(folder.laid(self.home)).services.items()}
+
+    def lay(self, home: Path, options: UpOptions) -> None:
+        """Write the project into a folder, for an engine that knows nothing of Seawall."""
+        folder.lay(self.rendered(options), home, self.spec_folder)
+
+    def replicas(self) -> dict[str, int]:
+        """How many of each service seawall.yaml says; of the mesh as `up` chose it last."""
+        shape = topology(self.plan, next(iter(addresses.candidates(self.name))),
+                         offline=bool(self.state().get("offline")))  # fmt: skip
+        agents = {s.name: s.workload.replicas for s in shape.services
+                  if s.workload and s.kind != "gateway"}  # fmt: skip
+        return {s.name: agents.get(s.name, 1) for s in shape.services}
+
+    def scale(self, service: str, replicas: int) -> None:
+        """Have so many replicas of one service; returns when they are ready."""
+        self.required()
+        wait = ("--wait", "--wait-timeout", str(READY_SECONDS_MAX))
+        only = ("--no-recreate", "--no-build", "--no-deps", "--scale", f"{service}={replicas}")
+        for _ in self.compose("up", "--detach", *wait, *only, service):
+            pass
+
+    def refresh_secrets(self) -> None:
+        """Give the running mesh the secrets as they are now. Raises OperatorError."""
+        running = self.required()
+        state = self.state()
+        offline = bool(state.get("offline"))
+        keys = {} if offline else mounted.resolve(self.plan, self.spec_folder)
+        if self.docker.is_here():
+            mounted.write(self.home / "secrets", keys)
+            return
+        keeper = next(c.image for c in running if c.service == "keeper")
+        self._send_secrets(UpOptions(offline=offline), keys, keeper)
+
+    def _chosen(self, options: UpOptions, *, here: bool) -> ComposeOptions:
+        return ComposeOptions(
+            project=self.name,
+            within=options.networks or self._within(),
+            base=self.base,
             registry=options.registry,
             offline=options.offline,
             script=self.script,
             ca_bundle=self.ca_bundle,
             door_port=self.door_port,
             door_address=self.door_address,
-            **given,
+            secrets_in_volumes=not here,
         )
-        return render(self.plan, chosen, package.digests())
 
-    def lay(self, home: Path, options: UpOptions) -> None:
-        """Write the project into a folder, for an engine that knows nothing of Seawall."""
-        folder.lay(self.rendered(options), home, self.spec_folder)
+    def _within(self) -> IPv4Network:
+        last = self.state().get("within")
+        return addresses.free(self.name, self.docker, IPv4Network(last) if last else None)
 
-    def services(self) -> set[str]:
-        """The names of the mesh's services."""
-        shape = topology(self.plan, next(iter(addresses.candidates(self.project))))
-        return {service.name for service in shape.services}
+    def _differences(self, made: Rendered) -> tuple[Change, ...]:
+        changed = folder.changed(made, self.home, self.spec_folder)
+        before = Laid(folder.laid(self.home) if self.home.is_dir() else {})
+        return difference(self.containers(), before, Laid(made.files, changed))
 
-    def up(self, options: UpOptions) -> None:
-        """Build what is missing, start, and return when every agent can take work.
-
-        Raises:
-            OperatorError: something this machine lacks, a build that failed, a service that did
-                not come up. What was started stays, for `logs`; `down` removes it.
-        """
+    def _has_script(self, options: UpOptions) -> None:
         if options.offline and self.script is None:
             raise OperatorError(
                 "seawall.yaml: script",
                 "--offline needs a script, and the spec names none",
                 "Add `script: FILE`, or drop --offline to use real models",
             )
-        keys = {} if options.offline else mounted.resolve(self.plan, self.spec_folder)
-        options.tell("files")
-        made = self.rendered(options)
+
+    def _lay(self, made: Rendered, options: UpOptions) -> None:
         folder.lay(made, self.home, self.spec_folder)
-        mounted.write(self.home / "secrets", keys)
-        self._remember(made)
-        if options.build:
-            self.build(options.tell)
-        self._start(options.tell)
+        # What is below .seawall is this machine's own, secrets among it.
+        (self.spec_folder / ".seawall" / ".gitignore").write_text("*\n", "utf-8")
+        networks = Laid(made.files).networks
+        subnet = IPv4Network(next(iter(networks.values()))["ipam"]["config"][0]["subnet"])
+        state = {"within": str(subnet.supernet(new_prefix=16)), "offline": options.offline,
+                 "registry": options.registry}  # fmt: skip
+        (self.home / STATE).write_text(json.dumps(state) + "\n", "utf-8")
 
-    def build(self, tell: Callable[[str], None]) -> None:
-        """Build the images that this engine does not have; their names say what is in them."""
-        wanted = self.images()
-        have = self.docker.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
-        missing = [service for service, image in wanted.items() if image not in have]
-        if not missing:
-            return
-        tell(f"building {len(missing)} of {len(wanted)} images")
-        for line in self._compose("build", *missing, progress="plain"):
-            step = line.partition("[")[2].partition("]")[0]
-            if step and line.startswith("#"):
-                tell(f"building {step}")
+    def _missing(self, wanted: Mapping[str, str]) -> dict[str, str]:
+        have = set(self.docker.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split())
+        return {service: image for service, image in wanted.items() if image not in have}
 
-    def images(self) -> dict[str, str]:
-        """Service to image, as Compose reads the project."""
-        text = self.docker.ask(*self._base(), "config", "--format", "json")
-        services = json.loads(text)["services"]
-        return {name: str(service["image"]) for name, service in services.items()}
+    def _pull(self, options: UpOptions, images: Mapping[str, str]) -> None:
+        missing = self._missing(images)
+        if missing and not options.registry:
+            names = "".join(f"\n  {image}" for image in sorted(missing.values()))
+            remedy = "Drop --no-build, or name where they are with --registry"
+            raise OperatorError("images", f"{len(missing)} are not on this engine:{names}", remedy)
+        for count, image in enumerate(sorted(set(missing.values())), 1):
+            options.progress.step(f"pulling {count} of {len(missing)}: {image}")
+            try:
+                for _ in self.docker.lines("pull", "--quiet", image):
+                    pass
+            except OperatorError as error:
+                first = error.remedy or "Push it first: `seawall build --push REGISTRY`"
+                remedy = f"{first}. The name says what is in it: {_SAME}"
+                raise OperatorError(f"image {image}", error.fault, remedy) from None
 
-    def down(self, *, volumes: bool = False) -> None:
-        """Remove containers, networks and secret files; with `volumes` all that the mesh knows."""
-        args = ["down", "--remove-orphans", *(["--volumes"] if volumes else [])]
-        if (self.home / "compose.yaml").is_file():
-            for _ in self._compose(*args):
-                pass
-        else:
-            for _ in self.docker.lines("compose", "--project-name", self.project, *args):
-                pass
-        mounted.remove(self.home / "secrets")
+    def _send_secrets(
+        self, options: UpOptions, keys: Mapping[str, Mapping[str, str]], image: str
+    ) -> None:
+        chosen = self._chosen(options, here=False)
+        shape = topology(self.plan, chosen.within, offline=options.offline)
+        names = secrets_services(shape, offline=options.offline)
+        values = mounted.with_door(self.home / "secrets", keys)
+        volumes = {name: secrets_volume(chosen, name) for name in names}
+        labels = {PROJECT_LABEL: self.name, SECRETS_VOLUME: "true"}
+        remote.put_secrets(self.docker, image, volumes, values, labels)
 
-    def ps(self) -> list[dict[str, Any]]:
-        """The project's containers, stopped ones too."""
-        return self.docker.rows("compose", "--project-name", self.project, "ps", "--all")
-
-    def scale(self, service: str, replicas: int) -> None:
-        """Have so many replicas of one service; returns when they are ready."""
-        wait = ("--wait", "--wait-timeout", str(READY_SECONDS_MAX))
-        only = ("--no-recreate", "--no-build", "--no-deps", "--scale", f"{service}={replicas}")
-        for _ in self._compose("up", "--detach", *wait, *only, service):
-            pass
-
-    def door(self) -> tuple[str, str]:
-        """The door's URL and the token that opens it. Raises OperatorError when nothing runs."""
-        remedy = "Start the mesh with `seawall up`"
-        try:
-            said = self.docker.ask(*self._base(), "port", "door", str(places.DOOR_PORT))
-        except OperatorError:
-            said = ""
-        address = said.strip().splitlines()
-        if not address or address[0].endswith(":0"):
-            raise OperatorError("door", f"the mesh {self.project} does not run here", remedy)
-        return f"http://{address[0]}", mounted.door_token(self.home / "secrets")
-
-    def _within(self) -> IPv4Network:
-        state = self.home / STATE
-        if state.is_file():
-            return IPv4Network(json.loads(state.read_text("utf-8"))["within"])
-        return addresses.free(self.project, self.docker)
-
-    def _remember(self, made: Rendered) -> None:
-        text = made.files["compose.yaml"]
-        within = next(line for line in text.splitlines() if "subnet" in line)
-        network = IPv4Network(within.partition('"')[2].partition('"')[0]).supernet(new_prefix=16)
-        (self.home / STATE).write_text(json.dumps({"within": str(network)}) + "\n", "utf-8")
-
-    def _start(self, tell: Callable[[str], None]) -> None:
-        tell("starting")
+    def _start(self, progress: Progress) -> None:
+        progress.step("starting")
         args = ("up", "--detach", "--remove-orphans", "--no-build", "--wait",
                 "--wait-timeout", str(READY_SECONDS_MAX))  # fmt: skip
         ready, seen = 0, 0
         try:
-            for line in self._compose(*args):
+            for line in self.compose(*args):
                 seen += line.rstrip().endswith("Waiting")
                 ready += line.rstrip().endswith("Healthy")
                 if seen:
-                    tell(f"starting: {ready} of {seen} ready")
+                    progress.step(f"starting, {ready} of {seen} ready")
         except OperatorError as error:
-            remedy = "`seawall logs SERVICE` tells more, `seawall down` removes what was started"
+            if "unhealthy" in error.fault and self._recovers(progress):
+                return
+            more = "`seawall logs SERVICE` tells more, `seawall down` removes what was started"
+            remedy = f"{error.remedy}; {more}" if error.remedy else more
             raise OperatorError("seawall up", self._why(error), remedy) from None
+
+    def _recovers(self, progress: Progress) -> bool:
+        """Compose gives up at the first container that is unhealthy. On a machine with much to do
+        a check may only be late: whether all become ready soon.
+        """
+        until = time.monotonic() + RECOVERY_SECONDS_MAX
+        while time.monotonic() < until:
+            found = self.containers()
+            waiting = [c for c in found if c.state != "ready"]
+            if not waiting:
+                return True
+            if any(c.state not in ("unhealthy", "starting", "running") for c in waiting):
+                return False
+            progress.step(f"waiting for {', '.join(sorted({c.service for c in waiting}))}")
+            time.sleep(1)
+        return False
 
     def _why(self, error: OperatorError) -> str:
         """What is not up, with its last words."""
         told = [line for line in error.fault.splitlines() if "rror" in line][-1:]
-        for row in self.ps():
-            state = row.get("Health") or row.get("State")
-            if state in ("healthy", "starting", "created"):
+        for found in self.containers():
+            if found.state in ("ready", "created", "starting"):
                 continue
-            log = self.docker.ask("logs", "--tail", str(TAIL_LINES), str(row["ID"]), check=False)
+            log = self.docker.ask("logs", "--tail", str(TAIL_LINES), found.id, check=False)
             last = log.strip().splitlines()[-1:] or ["(no log)"]
-            told.append(f"{row['Service']} is {state}: {last[0][:300]}")
-        return "\n".join(told) if told else error.fault
+            told.append(f"{found.service} is {found.state}: {last[0][:300]}")
+        return "\n".join(told).rstrip(".") if told else error.fault
 
-    def _base(self) -> list[str]:
-        file = str(self.home / "compose.yaml")
-        return ["compose", "--project-name", self.project, "--file", file]
 
-    def _compose(self, *args: str, progress: str = "plain") -> Iterator[str]:
-        base = self._base()
-        return self.docker.lines(base[0], "--progress", progress, *base[1:], *args)
+_SAME = "both sides need the same seawall.yaml, Seawall and --networks"

@@ -15,12 +15,18 @@ from . import package
 
 KEPT = ("secrets", "state.json")
 """In the folder, and not the renderer's."""
+MARK = ".seawall-rendered"
 
 
 def lay(rendered: Rendered, folder: Path, spec_folder: Path) -> None:
     """Make `folder` hold exactly what was rendered. Raises OperatorError."""
+    if folder.is_dir() and any(folder.iterdir()) and not _is_rendered(folder):
+        # What is not rendered is removed below: never from a folder of somebody else's.
+        fault = "there are files in it, and they were not rendered by Seawall"
+        raise OperatorError(str(folder), fault, "Name a new folder, or an empty one")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    wanted: set[Path] = set()
+    _write(folder / MARK, "Rendered by Seawall; what is here is replaced.\n")
+    wanted: set[Path] = {folder / MARK}
     for name, text in rendered.files.items():
         _write(folder / name, text)
         wanted.add(folder / name)
@@ -31,8 +37,36 @@ def lay(rendered: Rendered, folder: Path, spec_folder: Path) -> None:
     _remove_others(folder, wanted)
 
 
+def _is_rendered(folder: Path) -> bool:
+    file = folder / "compose.yaml"
+    marked = file.is_file() and "rendered by Seawall" in file.read_text("utf-8", "replace")[:200]
+    return marked or (folder / MARK).is_file()
+
+
+def changed(rendered: Rendered, folder: Path, spec_folder: Path) -> frozenset[str]:
+    """Which files `lay` would write anew, by their path in the folder. Raises OperatorError."""
+    found = {name for name, text in rendered.files.items() if _differs(folder / name, text)}
+    for copy in rendered.copies:
+        for source, target in _pairs(copy, folder, spec_folder):
+            if not target.is_file() or not filecmp.cmp(source, target, shallow=False):
+                found.add(target.relative_to(folder).as_posix())
+    return frozenset(found)
+
+
+def laid(folder: Path) -> dict[str, str]:
+    """The small files that lie in the folder: what was rendered last."""
+    names = ("compose.yaml", "Dockerfile")
+    paths = [*(folder / name for name in names), *folder.glob("workloads/*/*")]
+    texts = ((p, p.read_text("utf-8", errors="replace")) for p in paths if p.is_file())
+    return {path.relative_to(folder).as_posix(): text for path, text in texts}
+
+
+def _differs(path: Path, text: str) -> bool:
+    return not path.is_file() or path.read_text("utf-8", errors="replace") != text
+
+
 def _write(path: Path, text: str) -> None:
-    if path.is_file() and path.read_text("utf-8") == text:
+    if not _differs(path, text):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")

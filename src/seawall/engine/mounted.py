@@ -22,6 +22,8 @@ from seawall.wire import places
 from . import secrets
 
 OWN_TOKEN = "door-token"  # noqa: S105 - a file's name
+TOKEN_VARIABLE = "SEAWALL_DOOR_TOKEN"  # noqa: S105 - a variable's name
+"""The door's token where several people or machines share a mesh; else `up` makes one."""
 
 Keys = Mapping[str, Mapping[str, str]]
 """Service to its secrets, by name."""
@@ -46,11 +48,21 @@ def resolve(plan: Plan, folder: Path) -> dict[str, dict[str, str]]:
         for reader in secret.readers:
             found.setdefault(_service(reader), {})[secret.name] = value
     if missing:
-        first, *others = missing
-        more = "".join(f"\n{other}" for other in others)
-        remedy = f"{first.remedy}; or use --offline, which needs no key{more}"
-        raise OperatorError(first.place, first.fault, remedy)
+        raise _all_missing(missing)
     return found
+
+
+def _all_missing(missing: list[OperatorError]) -> OperatorError:
+    """One message that names each, so that one round of mending is enough."""
+    if len(missing) == 1:
+        only = missing[0]
+        return OperatorError(only.place, only.fault, f"{only.remedy}; {_OFFLINE}")
+    lines = "".join(f"\n  {e.place.removeprefix('secrets/')}: {e.fault}" for e in missing)
+    remedy = f"{'; '.join(e.remedy for e in missing)}; {_OFFLINE}"
+    return OperatorError("secrets", f"{len(missing)} are missing:{lines}", remedy)
+
+
+_OFFLINE = "or use --offline, which needs no key"
 
 
 def _service(reader: str) -> str:
@@ -61,13 +73,9 @@ def _service(reader: str) -> str:
 
 def write(folder: Path, keys: Keys) -> None:
     """Make `folder` hold these secrets and the door's token; gateways see a new value at once."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
-    token = folder / OWN_TOKEN
-    if not token.is_file():
-        _put(token, random.token_urlsafe(32), 0o600)
-    hashed = hashlib.sha256(token.read_text("ascii").encode()).hexdigest()
-    wanted = {**keys, "keeper": {**keys.get("keeper", {}), places.DOOR_TOKEN: hashed}}
+    wanted = with_door(folder, keys)
     for service, values in wanted.items():
         home = folder / service
         home.mkdir(exist_ok=True)
@@ -82,13 +90,28 @@ def write(folder: Path, keys: Keys) -> None:
             shutil.rmtree(old)
 
 
+def with_door(folder: Path, keys: Keys) -> dict[str, dict[str, str]]:
+    """The secrets, with what the keeper knows of the door's token; makes one unless there is."""
+    token = folder / OWN_TOKEN
+    given = os.environ.get(TOKEN_VARIABLE)
+    if given or not token.is_file():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _put(token, given or random.token_urlsafe(32), 0o600)
+    hashed = hashlib.sha256(token.read_text("utf-8").encode()).hexdigest()
+    keeper = {**keys.get("keeper", {}), places.DOOR_TOKEN: hashed}
+    return {**{service: dict(values) for service, values in keys.items()}, "keeper": keeper}
+
+
 def door_token(folder: Path) -> str:
     """The token that the door asks for. Raises OperatorError when there is none here."""
+    if given := os.environ.get(TOKEN_VARIABLE):
+        return given
     try:
-        return (folder / OWN_TOKEN).read_text("ascii")
+        return (folder / OWN_TOKEN).read_text("utf-8")
     except OSError:
         fault = "there is no token for it here"
-        raise OperatorError("door", fault, "Run this where `seawall up` was run") from None
+        remedy = f"Run this where `seawall up` was run, or set {TOKEN_VARIABLE}"
+        raise OperatorError("door", fault, remedy) from None
 
 
 def remove(folder: Path) -> None:

@@ -12,6 +12,7 @@ from .model import Control
 
 REQUIRED = {
     "agent-sees-own-gateway-only": "an agent's container reaches its own gateway and nothing else",
+    "reverse-path-filter": "an isolated container cannot send packets to the machine it runs on",
     "identity-set-by-gateway": "who asks is written by the gateway, over whatever the caller sent",
     "lease-checked": "nothing is accepted without a valid lease token",
     "grants-enforced": "a tool shows and runs only the functions granted to the caller",

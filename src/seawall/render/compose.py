@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -11,7 +12,7 @@ from seawall.plan.model import Limits, Plan, Workload
 from seawall.wire import places
 from seawall.wire.profiles import BridgeProfile, FunctionsTool, MemoryTool
 
-from . import gateway
+from . import gateway, readme
 from .dockerfile import BASE, PARTS, SHARED_PARTS, dockerfile, image, locks, role, writes_data
 from .files import Copy, Rendered
 from .hardening import hardened, limited
@@ -22,6 +23,11 @@ from .yaml_text import Flow, Why, dump
 GATEWAY_LIMITS = Limits(memory_bytes=256 * 1024**2, pids=64, tmpfs_bytes=8 * 1024**2)
 SECCOMP_FILE = "seccomp.json"
 MIB = 1024**2
+DEFINITION = "seawall.definition"
+"""A label: the digest of all that a service is. What Compose does not look into (the seccomp
+profile's content) is in it, so that Compose sees a change; and `plan` compares by it."""
+SECRETS_VOLUME = "seawall.secrets"
+"""A label of the volumes that hold secrets on an engine elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class ComposeOptions:
     door_port: int | None = None
     """The published port; None for a free one."""
     door_address: str = "127.0.0.1"
+    secrets_in_volumes: bool = False
+    """The engine does not see this machine's files: secrets reach it as volumes."""
 
 
 def render(plan: Plan, options: ComposeOptions, package: Mapping[str, str]) -> Rendered:
@@ -57,14 +65,18 @@ def render(plan: Plan, options: ComposeOptions, package: Mapping[str, str]) -> R
     images = {
         s.name: image(plan, s, options.base, package, digests[s.name]) for s in shape.services
     }
+    shared = hardened(f"./{SECCOMP_FILE}")
+    networks = {n.name: _network(n) for n in shape.networks}
+    services = {s.name: _service(plan, s, options, images[s.name].digest) for s in shape.services}
+    for service in services.values():
+        among = {name: networks[name] for name in service["networks"]}
+        service["labels"] = Flow({DEFINITION: _definition(service, shared, among)})
     document = {
         "name": options.project,
-        "x-hardened": Why({**hardened(f"./{SECCOMP_FILE}")}, "Every service is held to this."),
-        "services": {
-            s.name: _service(plan, s, options, images[s.name].digest) for s in shape.services
-        },
-        "networks": {n.name: Why(_network(n), n.why) for n in shape.networks},
-        "volumes": {f"{s.name}-data": None for s in shape.services if writes_data(s.workload)},
+        "x-hardened": Why(shared, "Every service is held to this."),
+        "services": services,
+        "networks": {n.name: Why(networks[n.name], n.why) for n in shape.networks},
+        "volumes": _named_volumes(shape, options),
         **({"secrets": {"ca": {"file": "./ca.crt"}}} if options.ca_bundle else {}),
     }
     if options.ca_bundle:
@@ -73,6 +85,9 @@ def render(plan: Plan, options: ComposeOptions, package: Mapping[str, str]) -> R
     made.files["compose.yaml"] = text.replace("x-hardened:\n", "x-hardened: &hardened\n").replace(
         '"<<": "*hardened"', "<<: *hardened"
     )
+    keys = _keys(shape, offline=options.offline)
+    made.files["README.md"] = readme.readme(plan, keys)
+    made.files["make-secrets"] = readme.make_secrets(keys)
     return made
 
 
@@ -131,7 +146,7 @@ def _service(plan: Plan, service: Service, options: ComposeOptions, digest: str)
     build: dict[str, Any] = {"context": ".", "target": service.name}
     if options.ca_bundle:
         build["secrets"] = Flow(["ca"])
-    mounts = _volumes(service, offline=options.offline)
+    mounts = _volumes(service, options)
     return {
         "<<": "*hardened",
         "image": f"{options.registry}{plan.name}/{service.name}:{digest[:16]}",
@@ -159,14 +174,59 @@ def _attachment(attached: Attachment) -> Any:
     return Flow(given) if given else None
 
 
-def _volumes(service: Service, *, offline: bool) -> list[str]:
+def _volumes(service: Service, options: ComposeOptions) -> list[str]:
     found = []
     if writes_data(service.workload) and service.kind != "gateway":
         found.append(f"{service.name}-data:{places.DATA}")
-    keys = service.kind == "gateway" and gateway.credentials(service) and not offline
-    if keys or service.kind == "keeper":
-        found.append(f"${{SEAWALL_SECRETS:-./secrets}}/{service.name}:{places.SECRETS}:ro")
+    if _has_secrets(service, offline=options.offline):
+        volume = f"{service.name}-secrets"
+        folder = f"${{SEAWALL_SECRETS:-./secrets}}/{service.name}"
+        source = volume if options.secrets_in_volumes else folder
+        found.append(f"{source}:{places.SECRETS}:ro")
     return found
+
+
+def _has_secrets(service: Service, *, offline: bool) -> bool:
+    keys = service.kind == "gateway" and gateway.credentials(service) and not offline
+    return bool(keys) or service.kind == "keeper"
+
+
+def _keys(shape: Topology, *, offline: bool) -> dict[str, tuple[str, ...]]:
+    """Which secrets each gateway is given."""
+    if offline:
+        return {}
+    gateways = (s for s in shape.services if s.kind == "gateway")
+    return {s.name: gateway.credentials(s) for s in gateways if gateway.credentials(s)}
+
+
+def _named_volumes(shape: Topology, options: ComposeOptions) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        f"{s.name}-data": None for s in shape.services if writes_data(s.workload)
+    }
+    if options.secrets_in_volumes:
+        # Made and filled by `seawall up` before anything starts.
+        found |= {
+            f"{name}-secrets": Flow({"external": True, "name": secrets_volume(options, name)})
+            for name in secrets_services(shape, offline=options.offline)
+        }
+    return found
+
+
+def secrets_services(shape: Topology, *, offline: bool) -> list[str]:
+    """Which services are given secrets."""
+    return [s.name for s in shape.services if _has_secrets(s, offline=offline)]
+
+
+def secrets_volume(options: ComposeOptions, service: str) -> str:
+    """The volume with a service's secrets, where the engine does not see this machine's files."""
+    return f"{options.project}_{service}-secrets"
+
+
+def _definition(service: Mapping[str, Any], shared: Mapping[str, Any], among: Any) -> str:
+    """A digest of a service, its networks, and what it is held to. Not of how many there are."""
+    own = {key: value for key, value in service.items() if key not in ("scale", "build")}
+    text = dump({"service": own, "held to": shared, "networks": among}) + PROFILE
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _published(options: ComposeOptions) -> dict[str, Any]:
