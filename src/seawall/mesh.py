@@ -58,7 +58,7 @@ class Mesh:
 
         Args:
             offline: answer from the spec's script instead of real models.
-            broker: `redis://…` of a server to use; None for an embedded one.
+            broker: `redis://…` or `rediss://…?ssl_ca_certs=FILE`; None for an embedded one.
             documents: folder to index instead of the spec's.
             tell: told what is happening while the engine starts.
 

@@ -23,8 +23,9 @@ from seawall.engine.door_client import DoorClient
 from seawall.keeper.app import agents_app
 from seawall.keeper.door import door_app
 from seawall.keeper.store import Store
+from seawall.runtime.caller import Caller
 from seawall.runtime.keeper_client import KeeperClient
-from seawall.wire.messages import Delegation, Finish, Reserve, StartRun, Step, Take, Usage
+from seawall.wire.messages import Begin, Delegation, Finish, StartRun, Step, Take, Usage
 from seawall.wire.profiles import Budget, KeeperLimits, KeeperPolicy
 
 TRIPS = 500
@@ -118,14 +119,15 @@ async def raw_steps(url: str) -> float:
 
 
 async def keeper_steps(chief: KeeperClient, token: str, *, reserve: bool) -> float:
-    """Record steps, eight at a time, each reserved before if asked."""
+    """Record steps, eight at a time, each begun and reserved before if asked."""
     usage = Usage(input_tokens=10, output_tokens=5, usd_micros=3, turns=1)
+    most = Usage(input_tokens=10, output_tokens=10, usd_micros=5, turns=1)
 
     async def worker(name: int) -> None:
         for n in range(STEPS // 8):
             key = f"{reserve}-{name}-{n}"
             if reserve:
-                await chief.reserve(token, Reserve(key=key, turns=1, tokens=20, usd_micros=5))
+                await chief.begin(token, Begin(key=key, kind="model", name="m", reserve=most))
             await chief.record(token, Step(key=key, kind="model", payload="{}", usage=usage))
 
     began = time.perf_counter()
@@ -143,11 +145,11 @@ async def report() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         async with open_broker(None, Path(folder)) as url, Store(url, POLICY) as store:
 
-            def reach(name: str) -> httpx.AsyncClient:
+            def reach(name: str) -> Caller:
                 app = agents_app(store) if name else door_app(store)
                 transport = httpx.ASGITransport(app)
                 who = {"x-seawall-agent": name}
-                return httpx.AsyncClient(transport=transport, base_url="http://k", headers=who)
+                return Caller(transport, "http://k", who)
 
             chief, clerk = KeeperClient(reach("chief")), KeeperClient(reach("clerk"))
             await DoorClient(reach("")).start(StartRun(input="x"))

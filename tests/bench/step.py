@@ -86,17 +86,14 @@ async def measure() -> None:
             await Store.connect(url, policy) as store,
         ):
             gateway = DevGateway("a", agents_app(store), {})
-            async with (
-                in_process(gateway, "http://gateway/keeper") as http,
-                in_process(door_app(store)) as door,
-            ):
-                keeper, start = KeeperClient(http), DoorClient(door).start
-                await bare()
-                await through_the_keeper(keeper, start, profile)
-                plain, ours = [], []
-                for _ in range(ROUNDS):
-                    plain.append(await bare())
-                    ours.append(await through_the_keeper(keeper, start, profile))
+            keeper = KeeperClient(in_process(gateway, "http://gateway/keeper"))
+            start = DoorClient(in_process(door_app(store))).start
+            await bare()
+            await through_the_keeper(keeper, start, profile)
+            plain, ours = [], []
+            for _ in range(ROUNDS):
+                plain.append(await bare())
+                ours.append(await through_the_keeper(keeper, start, profile))
     steps = 2 * STEPS + 1
     base, full = (statistics.median(times) / steps * 1000 for times in (plain, ours))
     print(f"bare pydantic-ai                    {base:6.2f} ms a step")

@@ -31,7 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", help="lay seawall.ENV.yaml over the spec")
     parser.add_argument("--offline", action="store_true", help="answer from the spec's script")
     parser.add_argument("--library", type=Path, metavar="DIR", help="index the documents in DIR")
-    parser.add_argument("--broker", metavar="URL", help="redis://… instead of the embedded server")
+    parser.add_argument(
+        "--broker", metavar="URL", help="redis://… or rediss://… instead of the embedded server"
+    )
     parser.add_argument("--json", action="store_true", help="print events as JSON lines")
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 from pydantic_ai.models import Model
 
+from seawall.runtime.caller import Caller
 from seawall.runtime.durability import CURRENT
 from seawall.runtime.keeper_client import KeeperClient
 from seawall.runtime.tool_client import ToolClient
@@ -31,8 +32,8 @@ async def run(profile: AgentProfile, gateway: str) -> None:
         @asynccontextmanager
         async def keeper() -> AsyncIterator[KeeperClient]:
             base = gateway + places.KEEPER_PATH
-            async with httpx.AsyncClient(base_url=base, timeout=None, trust_env=False) as own:  # noqa: S113
-                yield KeeperClient(own)
+            async with httpx.AsyncHTTPTransport() as own:
+                yield KeeperClient(Caller(own, base))
 
         def tool_client(tool: str) -> ToolClient:
             return ToolClient(http, f"{gateway}{places.TOOLS_PATH}/{tool}/mcp")

@@ -12,13 +12,14 @@ import os
 import platform
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from seawall.errors import OperatorError
 
@@ -147,11 +148,33 @@ async def _check(url: str) -> None:
     except AuthenticationError as error:
         raise OperatorError("broker", "the server wants another password", remedy) from error
     except (RedisError, OSError, UnicodeError) as error:
-        where = urlsplit(url)  # not the URL itself: it may hold a password
-        place = where.path if where.scheme == "unix" else f"{where.hostname}:{where.port or 6379}"
-        raise OperatorError("broker", f"no server answers at {place}", remedy) from error
+        raise _unreachable(url, error, remedy) from error
     finally:
         await redis.aclose()
     if tuple(int(part) for part in str(found).split(".")[:2]) < VERSION_LEAST:
         least = ".".join(map(str, VERSION_LEAST))
         raise OperatorError("broker", f"its version {found} is too old", f"{least} is the least")
+
+
+def _unreachable(url: str, error: BaseException, remedy: str) -> OperatorError:
+    where = urlsplit(url)  # not the URL itself: it may hold a password
+    place = where.path if where.scheme == "unix" else f"{where.hostname}:{where.port or 6379}"
+    ca = parse_qs(where.query).get("ssl_ca_certs", [""])[0]
+    if ca and not _holds_certificates(ca):
+        fault = f"ssl_ca_certs: {ca} holds no certificate"
+        return OperatorError("broker", fault, "Give a file of PEM certificates")
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            fault = f"the certificate of {place} is not accepted ({cause.verify_message})"
+            right = "Give the CA that signed it: --broker 'rediss://…?ssl_ca_certs=FILE'"
+            return OperatorError("broker", fault, right)
+        cause = cause.__cause__ or cause.__context__
+    return OperatorError("broker", f"no server answers at {place}", remedy)
+
+
+def _holds_certificates(path: str) -> bool:
+    try:
+        return bool(ssl.create_default_context(cafile=path).get_ca_certs())
+    except OSError:  # ssl.SSLError is one
+        return False

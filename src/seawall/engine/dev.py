@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from seawall.memory.backend import MemoryBackend
     from seawall.models.scripted import Script
+    from seawall.runtime.caller import Caller
     from seawall.runtime.keeper_client import KeeperClient
     from seawall.runtime.tool_client import ToolClient
 
@@ -49,7 +50,7 @@ class DevOptions:
     """Answer from the spec's `script:` instead of real models."""
     script: Path | None = None
     broker: str | None = None
-    """`redis://…` of a server to use; None for an embedded one."""
+    """`redis://…` or `rediss://…` of a server to use; None for an embedded one."""
     documents: Path | None = None
     """Folder to index instead of the one the spec names."""
     tell: Callable[[str], None] = lambda _text: None
@@ -64,6 +65,7 @@ class DevEngine:
     def __init__(self, plan: Plan, options: DevOptions) -> None:
         self._plan, self._options = plan, options
         self._stack = AsyncExitStack()
+        self._clients = AsyncExitStack()
         self._tools: dict[str, ASGIApp] = {}
         self._script: Script | None = None
         self._keys: dict[str, str] = {}
@@ -81,6 +83,8 @@ class DevEngine:
             import_slow(self._plan)
             await self._open_door()
             await self._bridges()
+            # Beneath the workers on the stack: a client outlives whoever may still use it.
+            await self._stack.enter_async_context(self._clients)
             self._workers()
         except BaseException:
             await self._stack.aclose()
@@ -120,8 +124,7 @@ class DevEngine:
         self._options.tell("keeper")
         opened = await Store.connect(self._broker, self._plan.policy)
         store = await self._stack.enter_async_context(opened)
-        http = await self._stack.enter_async_context(in_process(door_app(store)))
-        self.door = DoorClient(http)
+        self.door = DoorClient(in_process(door_app(store)))
         self._keeper_app = agents_app(store)
 
     async def _bridges(self) -> None:
@@ -178,8 +181,7 @@ class DevEngine:
 
         async with await Store.connect(self._broker, self._plan.policy) as store:
             gateway = DevGateway(agent, agents_app(store), {})
-            async with in_process(gateway, f"{GATEWAY_URL}/keeper") as http:
-                yield KeeperClient(http)
+            yield KeeperClient(in_process(gateway, f"{GATEWAY_URL}/keeper"))
 
     def _tool_client(self, agent: AgentProfile, tool: str) -> ToolClient:
         """A client of one tool through the agent's gateway, which knows only granted tools."""
@@ -189,6 +191,7 @@ class DevEngine:
         gateway = DevGateway(agent.name, self._keeper_app, granted)
         transport = httpx.ASGITransport(gateway, raise_app_exceptions=False)
         http = httpx.AsyncClient(transport=transport, timeout=None)  # noqa: S113 - calls have limits
+        self._clients.push_async_callback(http.aclose)
         return ToolClient(http, f"{GATEWAY_URL}/tools/{tool}/mcp")
 
     def _model(self, profile: AgentProfile) -> Model:
@@ -227,12 +230,11 @@ def import_slow(plan: Plan) -> None:
         preload()
 
 
-@asynccontextmanager
-async def in_process(app: ASGIApp, url: str = GATEWAY_URL) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client whose server is `app`, in this process."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url=url, timeout=None) as http:  # noqa: S113 - every wait has its own limit
-        yield http
+def in_process(app: ASGIApp, url: str = GATEWAY_URL) -> Caller:
+    """The way to `app`, in this process: nothing to open, nothing to close."""
+    from seawall.runtime.caller import Caller
+
+    return Caller(httpx.ASGITransport(app, raise_app_exceptions=False), url)
 
 
 async def host(part: AbstractAsyncContextManager[Any], ready: asyncio.Future[None]) -> None:

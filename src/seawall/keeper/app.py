@@ -17,12 +17,12 @@ from seawall.wire.messages import (
     Finish,
     Lease,
     Progress,
-    Reserve,
+    Release,
     Step,
     Take,
 )
 
-from . import budgets, events, journal, leases, tasks
+from . import events, journal, leases, tasks
 from .http import M, answer, application, body, fault, guarded, seconds, while_connected
 from .leases import Holder
 from .store import Store
@@ -38,7 +38,6 @@ def agents_app(store: Store) -> Starlette:
         "renew": side.renew,
         "begin": side.begin,
         "record": side.record,
-        "reserve": side.reserve,
         "release": side.release,
         "delegate": side.delegate,
         "progress": side.progress,
@@ -78,7 +77,7 @@ class AgentsSide:
         return answer(await leases.renew(self.store, self._holder(request)))
 
     async def begin(self, request: Request) -> Response:
-        """A step is about to happen."""
+        """A step is about to happen: room for it in the budgets, or a refusal."""
         held = self._holder(request)
         await journal.begin(self.store, held, await self._body(request, Begin))
         return _done()
@@ -89,17 +88,10 @@ class AgentsSide:
         await journal.record(self.store, held, await self._body(request, Step))
         return _done()
 
-    async def reserve(self, request: Request) -> Response:
-        """Hold room in the budgets."""
-        held = self._holder(request)
-        await budgets.reserve(self.store, held, await self._body(request, Reserve))
-        return _done()
-
     async def release(self, request: Request) -> Response:
-        """Give reserved room back; only the message's key counts."""
+        """A step that began will not be recorded."""
         held = self._holder(request)
-        message = await self._body(request, Reserve)
-        await budgets.release(self.store, held, message.key)
+        await journal.release(self.store, held, await self._body(request, Release))
         return _done()
 
     async def delegate(self, request: Request) -> Response:

@@ -1,7 +1,8 @@
 """Bells wake requests that wait: queued work, an ended task, a new event.
 
-One subscription for each keeper, however many requests wait, so that long polls hold no broker
-connection. A lost ring costs a wait of at most `POLL_SECONDS`, never an answer.
+One or two subscriptions for each keeper, however many requests wait, so that long polls hold no
+broker connection: one for work, and, once people follow events here, one for events (`e:`), of
+which there are several a step. A lost ring costs a wait of at most `POLL_SECONDS`, never an answer.
 """
 
 from __future__ import annotations
@@ -52,23 +53,31 @@ class Bells:
         self._channel = channel
         self._ears: dict[str, list[Ear]] = {}
         self._count = 0
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._follows_events = False
 
     def start(self) -> None:
         """Begin to listen to the broker."""
-        self._task = asyncio.create_task(self._follow(), name="keeper bells")
+        self._tasks.append(asyncio.create_task(self._follow(""), name="keeper bells"))
 
     async def stop(self) -> None:
         """Stop listening, and wake everyone."""
-        if self._task:
-            await stopped(self._task)
+        for task in self._tasks:
+            await stopped(task)
         self.ring_all()
+
+    def _start_events(self) -> None:
+        """Begin to listen to events; what rings before the broker knows of it is rung after."""
+        self._follows_events = True
+        self._tasks.append(asyncio.create_task(self._follow(":e"), name="keeper event bells"))
 
     @contextmanager
     def listen(self, name: str) -> Iterator[Ear]:
         """An ear for one bell; look once after getting it, then wait."""
         if self._count >= WAITS_MAX:
             raise Refused("busy", f"{WAITS_MAX} requests wait already", "Try again later")
+        if name.startswith("e:") and self._tasks and not self._follows_events:
+            self._start_events()
         ear = Ear()
         self._count += 1
         self._ears.setdefault(name, []).append(ear)
@@ -97,11 +106,11 @@ class Bells:
             for ear in ears:
                 ear.rung.set()
 
-    async def _follow(self) -> None:
+    async def _follow(self, which: str) -> None:
         while True:
             try:
                 async with self._redis.pubsub(ignore_subscribe_messages=True) as subscription:
-                    await subscription.subscribe(self._channel)
+                    await subscription.subscribe(self._channel + which)
                     self.ring_all()
                     async for message in subscription.listen():
                         for name in message["data"].split("\n"):

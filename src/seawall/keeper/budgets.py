@@ -1,32 +1,9 @@
-"""Budgets: room is reserved before it is spent, and settled when the step is recorded.
-
-One script checks and reserves, so that parallel children cannot overshoot together.
-"""
+"""Budgets of a run: what the mesh allows, lowered by what the run asks for."""
 
 from __future__ import annotations
 
 from seawall.errors import Refused
-from seawall.wire.messages import Reserve
 from seawall.wire.profiles import Budget
-
-from .journal import check_key
-from .leases import Holder
-from .store import Store
-
-
-async def reserve(store: Store, held: Holder, message: Reserve) -> None:
-    """Hold room in the run's and the day's budget; raises Refused `budget` when there is none."""
-    check_key(message.key)
-    asked = (message.turns, message.tool_calls, message.tokens, message.usd_micros)
-    if min(asked) < 0:
-        raise Refused("bad_request", "a reservation may not be negative")
-    await store.run("reserve", *held, message.key, *asked)
-
-
-async def release(store: Store, held: Holder, key: str) -> None:
-    """Give back what a failed attempt had reserved."""
-    check_key(key)
-    await store.run("release", *held, key)
 
 
 def lowered(mesh: Budget, wanted: Budget | None) -> Budget:

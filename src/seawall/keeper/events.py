@@ -10,7 +10,8 @@ from seawall.errors import Refused
 from seawall.wire.messages import Event, Progress
 
 from .leases import Holder
-from .store import TEXT_BYTES_MAX, Store
+from .scripts import TEXT_BYTES_MAX
+from .store import Store
 
 PAGE_MAX = 500
 """Events in one answer."""

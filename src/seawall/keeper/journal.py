@@ -1,12 +1,16 @@
-"""The journal: what a task has done, in order, each step once."""
+"""The journal: what a task is about to do, and what it has done, in order, each step once.
+
+Room in the budgets is held when a step begins and settled when it is recorded.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import time
+from datetime import UTC, datetime
 
 from seawall.errors import Refused
-from seawall.wire.messages import Begin, Step
+from seawall.wire.messages import Begin, Release, Step
 
 from .leases import Holder
 from .store import Store
@@ -31,12 +35,28 @@ def check_size(store: Store, what: str, text: str) -> int:
 
 
 async def begin(store: Store, held: Holder, message: Begin) -> None:
-    """Note that a step is about to happen."""
+    """Note that a step is about to happen, and hold room for it; raises Refused `budget`.
+
+    One script checks and holds, so that parallel children cannot overshoot together.
+    """
     check_key(message.key)
+    most = message.reserve
+    asked = (
+        most.turns, most.tool_calls, most.input_tokens + most.output_tokens, most.usd_micros,
+    )  # fmt: skip
+    if min(*asked, most.input_tokens, most.output_tokens) < 0:
+        raise Refused("bad_request", "a reservation may not be negative")
     await store.run(
         "begin", *held, message.key, message.kind, message.name[:KEY_CHARS_MAX],
-        message.until or "", message.detail[:DETAIL_CHARS_MAX],
+        message.detail[:DETAIL_CHARS_MAX], *asked,
+        "" if message.until is None else message.until, _words(message.until),
     )  # fmt: skip
+
+
+async def release(store: Store, held: Holder, message: Release) -> None:
+    """Note that a step that began will not be recorded; its room is free again."""
+    check_key(message.key)
+    await store.run("release", *held, message.key)
 
 
 async def record(store: Store, held: Holder, step: Step) -> None:
@@ -50,3 +70,10 @@ async def record(store: Store, held: Holder, step: Step) -> None:
     digest = hashlib.sha256(step.payload.encode()).hexdigest()
     line = step.model_copy(update={"at": time.time()}).model_dump_json()
     await store.run("record", *held, step.key, step.kind, digest, size, line, *spent)
+
+
+def _words(until: float | None) -> str:
+    """A time for people, without a space in it."""
+    if until is None:
+        return "-"
+    return datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

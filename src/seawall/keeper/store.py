@@ -1,4 +1,4 @@
-"""The keeper's only way to the broker: scripts that change everything at once, and bells.
+"""The keeper's only way to the broker: scripts that change, connections that read, and bells.
 
 Knows Redis and nothing of HTTP. What the scripts mean is in the modules beside it.
 """
@@ -7,32 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from importlib import resources
 from types import TracebackType
 from typing import Any, Self
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from seawall.errors import OperatorError, Refused
 from seawall.wire.profiles import KeeperPolicy
 
 from .bells import Bells, stopped
+from .scripts import Scripts
 
-SCRIPTS = (
-    "start", "take", "put_back", "renew", "authorize", "reclaim", "begin", "record", "reserve",
-    "release", "delegate", "result", "close", "progress", "cancel",
-)  # fmt: skip
 CONNECTIONS_MAX = 32
-"""Broker connections of one keeper; a request waits for one, and never holds one while it waits."""
-TEXT_BYTES_MAX = 4000
-"""Of an input, output or progress text in an event or dead letter; the task holds the whole."""
-DEAD_LETTERS_MAX = 1000
-STEPS_MAX = 20_000
-"""Steps that one task may begin."""
+"""Broker connections for reading; a request waits for one, and never holds one while it waits."""
 
 log = logging.getLogger("seawall.keeper")
 
@@ -60,7 +50,7 @@ class Store:
         # redis-py annotates answers as unions over sync and async, bytes and text.
         self.redis: Any = redis
         self.bells = Bells(redis, self.prefix + "bells")
-        self._scripts = _load(redis, policy)
+        self._scripts = Scripts(url, policy, self.prefix)
         self._reclaimer: asyncio.Task[None] | None = None
 
     @classmethod
@@ -83,6 +73,7 @@ class Store:
                 "broker", reason, "See that it runs, and that its URL is right"
             ) from error
         self.bells.start()
+        self._scripts.start()
         self._reclaimer = asyncio.create_task(self._reclaim(), name="keeper reclaim")
 
     async def aclose(self) -> None:
@@ -91,6 +82,7 @@ class Store:
         if self._reclaimer:
             await stopped(self._reclaimer)
         await self.bells.stop()
+        await self._scripts.stop()
         await self.redis.aclose()
 
     async def __aenter__(self) -> Self:
@@ -105,12 +97,9 @@ class Store:
     ) -> None:
         await self.aclose()
 
-    async def run(self, script: str, *args: str | int | float) -> list[Any]:
-        """Run one script; its answer without the leading `ok`. Raises Refused."""
-        reply = await self._scripts[script](keys=[self.prefix], args=args)
-        if reply[0] == "refused":
-            raise Refused(*reply[1:4])
-        return list(reply[1:])
+    async def run(self, script: str, *args: str | float) -> list[Any]:
+        """Run one script; its answer without the leading `ok`. Raises Refused, RedisError."""
+        return await self._scripts.run(script, *args)
 
     def wait_seconds(self, wanted: float) -> float:
         """How long a request that asks for `wanted` seconds may wait."""
@@ -123,37 +112,6 @@ class Store:
             try:
                 if (await self.run("reclaim"))[0] >= 100:
                     continue
-            except RedisError as error:
+            except (RedisError, Refused) as error:
                 log.warning("could not look for expired leases: %s", error)
             await asyncio.sleep(every_seconds)
-
-
-def _load(redis: Redis, policy: KeeperPolicy) -> dict[str, AsyncScript]:
-    """Every script, with the policy's limits as constants."""
-    folder = resources.files(__package__) / "lua"
-    read = {n: (folder / f"{n}.lua").read_text("utf-8") for n in (*SCRIPTS, "prelude", "epilogue")}
-    head = _constants(policy) + read["prelude"] + "\nlocal function main()\n"
-    tail = "\nend\n" + read["epilogue"]
-    return {name: AsyncScript(redis, head + read[name] + tail) for name in SCRIPTS}
-
-
-def _constants(policy: KeeperPolicy) -> str:
-    limits = policy.limits
-    values: dict[str, float | None] = {
-        "EVENTS_MAX": limits.events_max,
-        "QUEUE_MAX": limits.queue_max,
-        "RUNS_MAX": limits.runs_max,
-        "FINISHED_MAX": limits.finished_runs_max,
-        "JOURNAL_MAX": limits.journal_bytes_max,
-        "ATTEMPTS_MAX": limits.attempts_max,
-        "LEASE": limits.lease_seconds,
-        "DAY_USD": policy.day.usd_micros,
-        "DAY_TOKENS": policy.day.tokens,
-        "TEXT_MAX": TEXT_BYTES_MAX,
-        "DEAD_MAX": DEAD_LETTERS_MAX,
-        "STEPS_MAX": STEPS_MAX,
-    }
-    lines = (
-        f"local {k} = {repr(v) if v is not None else chr(39) * 2}\n" for k, v in values.items()
-    )
-    return "".join(lines)

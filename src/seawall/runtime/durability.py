@@ -26,15 +26,21 @@ from pydantic_ai.durable_exec import (
     conversation_id_from_run_id,
 )
 
+from seawall.models.retries import RETRY_AFTER_SECONDS_MAX
 from seawall.wire.messages import Usage
+from seawall.wire.profiles import ModelProfile
 
 from .hooks import STEP_HOOKS
-from .pricing import estimate, measure
 from .steps import StepCall, Task, wrap
 
 CURRENT: ContextVar[Task | None] = ContextVar("seawall_task", default=None)
 """The task that the running loop works on; a context variable because pydantic-ai builds the
 backend once for an agent while tasks come and go."""
+
+SECONDS_MAX = "seawall_seconds_max"
+"""Key in a tool's metadata: how long one call of it may take before its client gives it up."""
+TOKENS_PER_SECOND_MIN = 5
+"""Slower than any model worth waiting for, so that a long answer is not taken for a stall."""
 
 STEP: ContextVar[str] = ContextVar("seawall_step")
 """The key of the step that is running: idempotency key of its call, id of its child task."""
@@ -68,8 +74,10 @@ class StepBackend(JournalCallableOperationBackend[dict[str, Any]]):
 
 def tool_call(task: Task, cache_key: tuple[Any, ...]) -> StepCall:
     """The step of one tool call; `cache_key` is (function, arguments, run context, tool)."""
-    function, arguments, context = cache_key[:3]
+    function, arguments, context, tool = cache_key[:4]
     delegated = function.startswith("delegate_")
+    # A delegate's task has no time of its own: it ends with the run's deadline.
+    seconds_max = (tool.tool_def.metadata or {}).get(SECONDS_MAX)
     return StepCall(
         key=task.call_key(context.tool_call_id),
         kind="delegate" if delegated else "tool",
@@ -77,6 +85,7 @@ def tool_call(task: Task, cache_key: tuple[Any, ...]) -> StepCall:
         detail=json.dumps(arguments, ensure_ascii=False, default=str),
         reserve=measure_tool(None),
         measure=measure_tool,
+        until=None if seconds_max is None else time.time() + seconds_max,
     )
 
 
@@ -92,10 +101,20 @@ def model_call(task: Task, cache_key: tuple[Any, ...]) -> StepCall:
         key=task.next_key("model"),
         kind="model",
         name=model.ref,
-        reserve=estimate(model, cache_key[1]),
-        measure=lambda result: measure(model, result),
-        until=time.time() + model.timeout_seconds * (model.retries_max + 1),
+        reserve=task.meter.estimate(cache_key[1]),
+        measure=task.meter.measure,
+        until=time.time() + seconds_max(model),
     )
+
+
+def seconds_max(model: ModelProfile) -> float:
+    """How long a response may take, with every retry and every fallback at its slowest.
+
+    `timeout_seconds` is the longest silence, not the longest response: that has its own time.
+    """
+    once = model.timeout_seconds + model.output_tokens_max / TOKENS_PER_SECOND_MIN
+    tries = (model.retries_max + 1) * (once + RETRY_AFTER_SECONDS_MAX)
+    return tries + sum(map(seconds_max, model.fallbacks))
 
 
 class KeeperDurability(BaseDurabilityCapability[Any]):

@@ -13,6 +13,7 @@ from seawall.wire.messages import Lease, Step, StepKind, Usage
 from seawall.wire.profiles import AgentProfile
 
 from .keeper_client import KeeperClient
+from .pricing import Meter
 
 NOTHING = Usage()
 
@@ -26,9 +27,21 @@ class Task:
     keeper: KeeperClient
     journal: dict[str, Step] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
+    meter: Meter = field(init=False)
+    spent_usd_micros: int = 0
+    """By this task itself, in every attempt so far."""
+    spent_tokens: int = 0
 
     def __post_init__(self) -> None:
+        self.meter = Meter(self.profile.model)
         self.journal = {step.key: step for step in self.lease.journal}
+        for step in self.lease.journal:
+            self.spend(step.usage)
+
+    def spend(self, usage: Usage) -> None:
+        """Count what a step took."""
+        self.spent_usd_micros += usage.usd_micros
+        self.spent_tokens += usage.input_tokens + usage.output_tokens
 
     def next_key(self, kind: str) -> str:
         """The key of the next step of a kind without ids of its own: `model#1`, `model#2`, …"""

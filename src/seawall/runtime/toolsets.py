@@ -17,9 +17,9 @@ from seawall.wire.messages import Delegation, TaskResult
 from seawall.wire.profiles import AgentProfile, Delegate, ToolGrant
 from seawall.wire.tools import FunctionInfo
 
-from .durability import CURRENT, STEP
+from .durability import CURRENT, SECONDS_MAX, STEP
 from .steps import Task, as_limit
-from .tool_client import ToolClient
+from .tool_client import GRACE_SECONDS, ToolClient
 
 RESULT_WAIT_SECONDS = 20.0
 """How long one question for a child's result waits at the keeper before it is asked again."""
@@ -110,4 +110,6 @@ def _tool(name: str, grant: ToolGrant, client: ToolClient, info: FunctionInfo) -
             raise ToolFailed(outcome.text)
         return outcome.text
 
-    return Tool.from_schema(run, name, info.description, info.input_schema)
+    tool: Tool[Any] = Tool.from_schema(run, name, info.description, info.input_schema)
+    tool.metadata = {SECONDS_MAX: timeout + GRACE_SECONDS}
+    return tool

@@ -5,7 +5,9 @@ Times are unix seconds; money is whole micro-dollars, so that sums are exact.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from .base import Message
 from .profiles import Budget
@@ -13,6 +15,9 @@ from .profiles import Budget
 TaskState = Literal["queued", "running", "done", "failed", "cancelled", "dead"]
 StepKind = Literal["model", "tool", "delegate", "note"]
 FailureKind = Literal["error", "limit", "cancelled", "deadline", "dead", "refused"]
+
+UNTIL_MAX = 4_102_444_800.0
+"""The year 2100: a later time is a mistake."""
 
 
 class Usage(Message):
@@ -88,20 +93,18 @@ class Begin(Message):
     kind: StepKind
     name: str
     """The model's or the tool/function's name."""
-    until: float | None = None
-    """When this step must have ended: the progress deadline."""
+    reserve: Usage = Usage()
+    """The most it may use: room held in the run's and the day's budget until it is recorded."""
+    until: Annotated[float, Field(ge=0, le=UNTIL_MAX)] | None = None
+    """When it must have ended, or its holder is stuck and loses the lease; None: no such time."""
     detail: str = ""
     """At most 500 characters for people: the call's arguments, shortened."""
 
 
-class Reserve(Message):
-    """Ask for room in the run's and the day's budget before spending."""
+class Release(Message):
+    """A step that began will not be recorded: give back the room that was held for it."""
 
     key: str
-    turns: int = 0
-    tool_calls: int = 0
-    tokens: int = 0
-    usd_micros: int = 0
 
 
 class Delegation(Message):

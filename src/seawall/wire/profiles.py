@@ -163,6 +163,8 @@ class KeeperLimits(Message):
     """The named limits of the keeper's queues, loops, payloads and waits."""
 
     lease_seconds: float = 15.0
+    stall_grace_seconds: float = 5.0
+    """How much later than it said a step may end, before its holder counts as stuck."""
     attempts_max: int = 3
     """Deliveries of a task before it becomes a dead letter."""
     queue_max: int = 1000

@@ -18,10 +18,12 @@ from seawall.engine.door_client import DoorClient
 from seawall.keeper.app import agents_app
 from seawall.keeper.door import door_app
 from seawall.keeper.store import Store
+from seawall.runtime.caller import Caller
 from seawall.runtime.keeper_client import KeeperClient
 from seawall.wire.messages import Lease, RunView, StartRun, Take
 from seawall.wire.profiles import Budget, DayBudget, KeeperLimits, KeeperPolicy
 
+URL = "http://keeper"
 NUMBERS = itertools.count()
 DELEGATES = {"chief": ("scout", "clerk"), "scout": ("clerk", "chief"), "clerk": ("scout",)}
 
@@ -40,7 +42,7 @@ class Keeper:
         for app in (agents_app(self.store), door_app(self.store)):
             self._transports.append(await self._reach(app))
         self.door_http = await self._client(1, {})
-        self.door = DoorClient(self.door_http)
+        self.door = DoorClient(Caller(self._transports[1], URL))
         return self
 
     async def __aexit__(
@@ -58,7 +60,7 @@ class Keeper:
         return await self._client(0, {"x-seawall-agent": agent} if agent else {})
 
     async def agent(self, name: str) -> KeeperClient:
-        return KeeperClient(await self.raw(name))
+        return KeeperClient(Caller(self._transports[0], URL, {"x-seawall-agent": name}))
 
     async def lease(self, agent: str, replica: str = "one", wait_seconds: float = 5.0) -> Lease:
         """Work for the agent, which the test knows to be there or to come."""
@@ -79,7 +81,7 @@ class Keeper:
     async def _client(self, side: int, headers: dict[str, str]) -> httpx.AsyncClient:
         transport = self._transports[side]
         # Clients share the transport, so that closing it is the harness's business.
-        return httpx.AsyncClient(transport=transport, base_url="http://keeper", headers=headers)
+        return httpx.AsyncClient(transport=transport, base_url=URL, headers=headers)
 
     async def _reach(self, app: Starlette) -> httpx.AsyncBaseTransport:
         if self.transport == "in process":

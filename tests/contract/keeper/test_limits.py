@@ -14,7 +14,7 @@ from seawall.wire.messages import (
     Delegation,
     Finish,
     Lease,
-    Reserve,
+    Release,
     StartRun,
     Step,
     Take,
@@ -37,7 +37,9 @@ async def delegated(mesh: Keeper, lease: Lease, to: str, key: str = "k", text: s
 
 async def reserved(agent: KeeperClient, token: str, key: str, **asked: int) -> str:
     try:
-        await agent.reserve(token, Reserve(key=key, **asked))
+        tokens = asked.pop("tokens", 0)
+        most = Usage(input_tokens=tokens - tokens // 3, output_tokens=tokens // 3, **asked)
+        await agent.begin(token, Begin(key=key, kind="model", name="m", reserve=most))
     except Refused as refused:
         return f"{refused.code}: {refused.fault}"
     return "ok"
@@ -123,7 +125,7 @@ async def test_spending_is_refused_before_it_happens(
     (event,) = [e for e in await mesh.door.events(view.run) if e.kind == "budget.reached"]
     (limit,) = budget
     assert event.data == {"limit": limit, "used": asked[limit], "max": budget[limit]}
-    await chief.release(lease.token, "a")
+    await chief.release(lease.token, Release(key="a"))
     assert await reserved(chief, lease.token, "b", **asked) == "ok"
 
 
@@ -273,7 +275,7 @@ async def test_nonsense_is_answered_with_a_fault(meshes: Meshes) -> None:
     ]  # fmt: skip
     assert "xxxx" not in found[1].text
     with pytest.raises(Refused) as refused:
-        await KeeperClient(chief).begin(lease.token, Begin(key="", kind="tool", name="x"))
+        await (await mesh.agent("chief")).begin(lease.token, Begin(key="", kind="tool", name="x"))
     assert refused.value.code == "bad_request"
 
 

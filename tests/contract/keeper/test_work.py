@@ -16,7 +16,6 @@ from seawall.wire.messages import (
     Failure,
     Finish,
     Progress,
-    Reserve,
     StartRun,
     Step,
     Take,
@@ -36,8 +35,10 @@ async def test_a_question_is_delegated_and_answered(meshes: Meshes) -> None:
         1,
         view.run,
     )
-    await chief.begin(lease.token, Begin(key="model#1", kind="model", name="gpt", detail="d"))
-    await chief.reserve(lease.token, Reserve(key="model#1", turns=1, tokens=100))
+    most = Usage(turns=1, input_tokens=60, output_tokens=40)
+    await chief.begin(
+        lease.token, Begin(key="model#1", kind="model", name="gpt", detail="d", reserve=most)
+    )
     used = Usage(input_tokens=7, output_tokens=3, usd_micros=11, turns=1)
     await chief.record(
         lease.token, Step(key="model#1", kind="model", payload='{"a":1}', usage=used)

@@ -7,6 +7,7 @@ import pytest
 from seawall.engine.dev import DevEngine, DevOptions
 from seawall.errors import OperatorError
 from seawall.mesh import Mesh
+from seawall.wire.profiles import AgentProfile, ModelProfile, ToolGrant
 
 
 @pytest.mark.anyio
@@ -27,3 +28,25 @@ async def test_what_needs_a_container_is_refused(more: str, named: str, tmp_path
     plan = Mesh.load(spec).plan
     with pytest.raises(OperatorError, match=named):
         await DevEngine(plan, DevOptions(tmp_path)).__aenter__()
+
+
+@pytest.mark.anyio
+async def test_the_clients_of_tools_are_closed_with_the_engine(tmp_path: Path) -> None:
+    spec = tmp_path / "seawall.yaml"
+    spec.write_text(
+        "seawall: 1\nname: m\nmain: a\ndefaults: {model: 'anthropic:claude-sonnet-4-5'}\n"
+        "agents: {a: {instructions: Hi, tools: [t]}}\ntools: {t: {functions: t.py}}\n"
+    )
+    (tmp_path / "t.py").write_text(
+        "from seawall import tool\n\n\n@tool\ndef f() -> str:\n    return 'x'\n"
+    )
+    script = tmp_path / "script.yaml"
+    script.write_text("agents: {a: {turns: [{say: hello}]}}\n")
+    profile = AgentProfile(
+        name="a", model=ModelProfile(ref="anthropic:x"), tools=(ToolGrant(tool="t"),)
+    )
+    options = DevOptions(tmp_path, offline=True, script=script)
+    async with DevEngine(Mesh.load(spec).plan, options) as engine:
+        client = engine._tool_client(profile, "t")
+        assert not client._http.is_closed
+    assert client._http.is_closed

@@ -1,31 +1,10 @@
 """Hooks wrap a step in the order of the list; keys stay apart where a provider repeats an id."""
 
 import pytest
+from task_builder import task
 
 from seawall.errors import LimitReached, Refused
 from seawall.runtime.steps import Hook, Proceed, StepCall, Task, as_limit, wrap
-from seawall.wire.messages import Lease, Step, Usage
-from seawall.wire.profiles import AgentProfile, Budget, ModelProfile
-
-
-def task(*journal: Step) -> Task:
-    lease = Lease(
-        token="t",
-        run="r",
-        task="t1",
-        agent="a",
-        attempt=1,
-        seconds=15,
-        input="",
-        depth=0,
-        ancestry=(),
-        deadline=None,
-        budget=Budget(),
-        used=Usage(),
-        journal=journal,
-    )
-    profile = AgentProfile(name="a", model=ModelProfile(ref="anthropic:x"))
-    return Task(lease=lease, profile=profile, keeper=None)  # type: ignore[arg-type]
 
 
 def noting(name: str, seen: list[str]) -> Hook:

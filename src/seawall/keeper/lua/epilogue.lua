@@ -1,6 +1,7 @@
 -- Rings the bells also after a refusal: what a script changed before refusing stays changed.
 local ok, reply = pcall(main)
 if #bells > 0 then redis.call('PUBLISH', P .. 'bells', table.concat(bells, '\n')) end
+for name in pairs(news) do redis.call('PUBLISH', P .. 'bells:e', name) end
 if ok then return reply or {'ok'} end
 if type(reply) == 'table' and reply.refused then
   return {'refused', reply.refused[1], reply.refused[2], reply.refused[3]}

@@ -4,25 +4,38 @@ local P = KEYS[1]
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 local stamp = string.format('%.6f', now)
-local day_key = P .. 'day:' .. math.floor(now / 86400)
-local bells, rung = {}, {}
+local today = math.floor(now / 86400)
+local bells, news = {}, {}
 
 local function refuse(code, reason, remedy)
   error({refused = {code, reason, remedy or ''}})
 end
 
-local function ring(name)
-  if not rung[name] then
-    rung[name] = true
-    bells[#bells + 1] = name
-  end
-end
+local function ring(name) bells[#bells + 1] = name end
 
 -- Redis refuses "-0" and "1e+15" as integers.
 local function int(n) return string.format('%d', n) end
 
-local function add(key, field, n)
-  if n ~= 0 then redis.call('HINCRBY', key, field, int(n)) end
+local function day_key(day) return P .. 'day:' .. int(day) end
+
+-- Adds to numbers of a hash, in two calls however many they are; says whether all of them are new.
+local function add(key, changes)
+  local fields, sums, new = {}, {}, true
+  for field, n in pairs(changes) do
+    if n ~= 0 then fields[#fields + 1] = field end
+  end
+  if #fields == 0 then return false end
+  local had = redis.call('HMGET', key, unpack(fields))
+  for i, field in ipairs(fields) do
+    if had[i] then new = false end
+    sums[2 * i - 1], sums[2 * i] = field, int(tonumber(had[i] or 0) + changes[field])
+  end
+  redis.call('HSET', key, unpack(sums))
+  return new
+end
+
+local function add_day(day, changes)
+  if add(day_key(day), changes) then redis.call('EXPIRE', day_key(day), 259200) end
 end
 
 -- Never cuts through a UTF-8 sequence.
@@ -40,7 +53,7 @@ end
 local function emit(run, task, agent, kind, data)
   redis.call('XADD', P .. 'events:' .. run, 'MAXLEN', EVENTS_MAX, '*', 'at', stamp,
     'task', task, 'agent', agent, 'kind', kind, 'data', cjson.encode(data))
-  ring('e:' .. run)
+  news['e:' .. run] = true
 end
 
 local function usage_of(key)
@@ -49,19 +62,33 @@ local function usage_of(key)
     usd_micros = tonumber(u[3] or 0), turns = tonumber(u[4] or 0), tool_calls = tonumber(u[5] or 0)}
 end
 
--- A reservation is "turns calls tokens usd day-key".
-local function give_back(run, reservation)
-  local turns, calls, tokens, usd, day = string.match(reservation, '(%d+) (%d+) (%d+) (%d+) (.+)')
-  local key = P .. 'run:' .. run
-  add(key, 'r_turns', -tonumber(turns))
-  add(key, 'r_calls', -tonumber(calls))
-  add(key, 'r_tokens', -tonumber(tokens))
-  add(key, 'r_usd', -tonumber(usd))
-  if redis.call('EXISTS', day) == 1 then
-    add(day, 'r_tokens', -tonumber(tokens))
-    add(day, 'r_usd', -tonumber(usd))
+-- What `open:` notes of a step that has begun: "turns calls tokens usd day by kind name"; `by` is
+-- when it should have ended, in words, or "-". `stalls` has those with such a time, the first first.
+local function read_step(text)
+  local turns, calls, tokens, usd, day, by, kind, name =
+    string.match(text, '^(%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+) (.*)$')
+  return {turns = tonumber(turns), calls = tonumber(calls), tokens = tonumber(tokens),
+    usd = tonumber(usd), day = tonumber(day), by = by, kind = kind, name = name}
+end
+
+local function unwatch(task, key, step)
+  if step.by ~= '-' then redis.call('ZREM', P .. 'stalls', task .. ' ' .. key) end
+end
+
+-- The step is over, however it went; the caller gives back its room.
+local function shut(task, key, text)
+  local step = read_step(text)
+  unwatch(task, key, step)
+  redis.call('HDEL', P .. 'open:' .. task, key)
+  return step
+end
+
+local function give_back(run, step)
+  add(P .. 'run:' .. run, {r_turns = -step.turns, r_calls = -step.calls,
+    r_tokens = -step.tokens, r_usd = -step.usd})
+  if step.tokens + step.usd > 0 and redis.call('EXISTS', day_key(step.day)) == 1 then
+    add_day(step.day, {r_tokens = -step.tokens, r_usd = -step.usd})
   end
-  return tonumber(turns), tonumber(calls)
 end
 
 local function limit_reached(t, limit, used, max)
@@ -91,7 +118,7 @@ local function evict()
     local run = redis.call('ZPOPMIN', P .. 'finished')[1]
     for _, task in ipairs(redis.call('LRANGE', P .. 'tasks:' .. run, 0, -1)) do
       redis.call('UNLINK', P .. 'task:' .. task, P .. 'journal:' .. task, P .. 'steps:' .. task,
-        P .. 'children:' .. task, P .. 'reserved:' .. task, P .. 'begun:' .. task)
+        P .. 'children:' .. task, P .. 'open:' .. task)
     end
     local key = redis.call('HGET', P .. 'run:' .. run, 'key')
     if key and key ~= '' then redis.call('DEL', P .. 'start:' .. key) end
@@ -107,9 +134,8 @@ local function end_task(task, state, by, output, failure)
   local f = redis.call('HMGET', key, 'run', 'agent', 'state')
   local run, agent = f[1], f[2]
   if f[3] == 'queued' then redis.call('LREM', P .. 'queue:' .. agent, 1, task) end
-  local reservations = redis.call('HVALS', P .. 'reserved:' .. task)
-  for _, reservation in ipairs(reservations) do give_back(run, reservation) end
-  redis.call('UNLINK', P .. 'reserved:' .. task)
+  local opened = redis.call('HGETALL', P .. 'open:' .. task)
+  for i = 1, #opened, 2 do give_back(run, shut(task, opened[i], opened[i + 1])) end
   redis.call('ZREM', P .. 'leases', task)
   redis.call('HSET', key, 'state', state, 'ended', stamp, 'by', by)
   local data
@@ -173,13 +199,15 @@ end
 
 -- The task that this lease holds, or a refusal. Fencing: only the newest delivery's secret fits.
 local function held(task, secret, agent)
-  local f = redis.call('HMGET', P .. 'task:' .. task, 'lease', 'agent', 'run', 'state', 'by', 'failure')
+  local f = redis.call('HMGET', P .. 'task:' .. task, 'lease', 'agent', 'run', 'state', 'by',
+    'failure', 'begun', 'jbytes')
   if not f[1] or f[1] ~= secret then
     refuse('lease_lost', 'this lease is no longer valid: the task was given to another replica',
       'Drop the task and take another')
   end
   if f[2] ~= agent then refuse('identity', 'this lease belongs to another agent') end
-  local t = {id = task, agent = f[2], run = f[3], state = f[4], by = f[5], failure = f[6]}
+  local t = {id = task, agent = f[2], run = f[3], state = f[4], by = f[5], failure = f[6],
+    begun = tonumber(f[7] or 0), journal_bytes = tonumber(f[8] or 0)}
   if t.state == 'running' then
     t.deadline = redis.call('HGET', P .. 'run:' .. t.run, 'deadline')
     if t.deadline ~= '' and tonumber(t.deadline) <= now then
