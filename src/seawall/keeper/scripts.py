@@ -24,7 +24,7 @@ from seawall.wire.profiles import KeeperPolicy
 from .bells import stopped
 
 NAMES = (
-    "start", "take", "put_back", "renew", "authorize", "reclaim", "begin", "record",
+    "start", "take", "give_back", "renew", "authorize", "reclaim", "begin", "record",
     "release", "delegate", "result", "close", "progress", "cancel",
 )  # fmt: skip
 ROUND_MAX = 64
@@ -38,6 +38,8 @@ STOP_SECONDS_MAX = 1.0
 TEXT_BYTES_MAX = 4000
 """Of an input, output or progress text in an event or dead letter; the task holds the whole."""
 DEAD_LETTERS_MAX = 1000
+GIVE_BACKS_MAX = 20
+"""How often a task may be given back before it costs an attempt."""
 STEPS_MAX = 20_000
 """Steps that one task may begin."""
 
@@ -184,6 +186,7 @@ def _constants(policy: KeeperPolicy) -> str:
         "DAY_TOKENS": policy.day.tokens,
         "TEXT_MAX": TEXT_BYTES_MAX,
         "DEAD_MAX": DEAD_LETTERS_MAX,
+        "GIVE_BACKS_MAX": GIVE_BACKS_MAX,
         "STEPS_MAX": STEPS_MAX,
     }
     lines = (

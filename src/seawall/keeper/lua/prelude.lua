@@ -75,6 +75,12 @@ local function unwatch(task, key, step)
   if step.by ~= '-' then redis.call('ZREM', P .. 'stalls', task .. ' ' .. key) end
 end
 
+-- The next attempt begins the same steps again: their room stays held, their times do not.
+local function unwatch_all(task)
+  local opened = redis.call('HGETALL', P .. 'open:' .. task)
+  for i = 1, #opened, 2 do unwatch(task, opened[i], read_step(opened[i + 1])) end
+end
+
 -- The step is over, however it went; the caller gives back its room.
 local function shut(task, key, text)
   local step = read_step(text)
