@@ -60,6 +60,18 @@ class TaskBudget(Message):
     tokens: int | None = None
 
 
+class Watch(Message):
+    """When a process counts as stuck, and ends itself with all stacks in its log."""
+
+    silence_seconds: float = 30.0
+    """Longest time in which its event loop does not turn: blocked, or the interpreter lock held."""
+    grace_seconds: float = 3.0
+    """How much later than its time what it does may end. Less than the keeper's own grace, so that
+    the stuck process tells its stacks before its lease is taken away."""
+    pause_seconds: float = 120.0
+    """Longest time between two steps of a task."""
+
+
 class AgentProfile(Message):
     """Everything the runtime of one agent must know."""
 
@@ -73,6 +85,7 @@ class AgentProfile(Message):
     turns_max: int = 50
     """Model responses a task may take."""
     budget: TaskBudget = TaskBudget()
+    watch: Watch = Watch()
 
 
 class FunctionsTool(Message):
@@ -136,6 +149,7 @@ class BridgeProfile(Message):
     timeout_seconds: float = 60.0
     output_bytes_max: int = 64 * 1024
     """A longer result is cut, and the model is told so."""
+    watch: Watch = Watch()
 
 
 class Budget(Message):
@@ -192,3 +206,4 @@ class KeeperPolicy(Message):
     run: Budget = Budget()
     day: DayBudget = DayBudget()
     limits: KeeperLimits = KeeperLimits()
+    watch: Watch = Watch()
