@@ -9,6 +9,8 @@ import asyncio
 import time
 from pathlib import Path
 
+from starlette.types import ASGIApp
+
 from seawall.errors import OperatorError
 from seawall.keeper.app import agents_app
 from seawall.keeper.door import door_app
@@ -28,7 +30,10 @@ async def run(policy: KeeperPolicy, broker: str, token_file: Path) -> None:
     """Serve both sides until told to stop. Raises OperatorError when the broker does not come."""
     async with alive(policy.watch) as ready, await _connect(broker, policy) as store:
         people = guarded_by(token_file, door_app(store))
-        apps = {places.KEEPER_PORT: agents_app(store), places.PEOPLE_PORT: people}
+        apps: dict[int, ASGIApp] = {
+            places.KEEPER_PORT: agents_app(store),
+            places.PEOPLE_PORT: people,
+        }
         await serve(apps, ready)
 
 

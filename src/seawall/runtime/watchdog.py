@@ -46,7 +46,7 @@ class Watchdog:
         self._progress, self._grace_seconds, self._end = progress, grace_seconds, end
 
     def look(self) -> float | None:
-        """End the process if something is overdue; else when, on the monotonic clock, it will be."""
+        """End the process if something is overdue; else when it will be, on the monotonic clock."""
         found = self._progress.ends()
         if found is None:
             return None
@@ -65,7 +65,7 @@ class Watchdog:
 
 
 def tell_stacks() -> None:
-    """Write the stacks of all threads and of this loop's tasks to stderr. No values, only places."""
+    """Write the stacks of all threads and of the loop's tasks to stderr: places, no values."""
     sys.stderr.write("".join(task_stacks()))
     sys.stderr.flush()
     faulthandler.dump_traceback(sys.stderr, all_threads=True)
@@ -83,19 +83,12 @@ def task_stacks() -> Iterator[str]:
 def _frames(waiting: Any) -> Iterator[FrameType]:
     """The chain of coroutines and generators that await one another."""
     for _ in range(DEPTH_MAX):
-        frame = next(
-            (
-                f
-                for name in ("cr_frame", "gi_frame", "ag_frame")
-                if (f := getattr(waiting, name, 0))
-            ),
-            None,
-        )
+        frame = _first(waiting, "cr_frame", "gi_frame", "ag_frame")
         if frame is None:
             return
         yield frame
-        waiting = next(
-            (w for name in ("cr_await", "gi_yieldfrom", "ag_await")
-             if (w := getattr(waiting, name, None)) is not None),
-            None,
-        )  # fmt: skip
+        waiting = _first(waiting, "cr_await", "gi_yieldfrom", "ag_await")
+
+
+def _first(of: object, *names: str) -> Any:
+    return next((found for name in names if (found := getattr(of, name, None)) is not None), None)

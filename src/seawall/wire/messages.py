@@ -146,7 +146,7 @@ class Finish(Message):
 
 
 class GiveBack(Message):
-    """This replica will not go on with the task: another may take it at once."""
+    """The replica will not go on with the task: another may take it at once."""
 
     reason: str
     """For people; at most 200 characters."""

@@ -1,4 +1,4 @@
-"""A replica that stops gives its task back: another has it at once, and the first writes no more."""
+"""A replica that stops gives its task back: another has it at once, the first writes no more."""
 
 from __future__ import annotations
 
