@@ -13,6 +13,8 @@ from starlette.types import ASGIApp
 
 from seawall.errors import OperatorError
 from seawall.keeper.app import agents_app
+from seawall.keeper.archive import Archive
+from seawall.keeper.archiver import Archiver
 from seawall.keeper.door import door_app
 from seawall.keeper.store import Store
 from seawall.keeper.token import guarded_by
@@ -28,7 +30,12 @@ BROKER_WAIT_SECONDS = 30.0
 
 async def run(policy: KeeperPolicy, broker: str, token_file: Path) -> None:
     """Serve both sides until told to stop. Raises OperatorError when the broker does not come."""
-    async with alive(policy.watch) as ready, await _connect(broker, policy) as store:
+    archive = Archive(Path(places.DATA), policy.limits)
+    async with (
+        alive(policy.watch) as ready,
+        await _connect(broker, policy) as store,
+        Archiver(store, archive),
+    ):
         people = guarded_by(token_file, door_app(store))
         apps: dict[int, ASGIApp] = {
             places.KEEPER_PORT: agents_app(store),

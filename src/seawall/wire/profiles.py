@@ -192,7 +192,17 @@ class KeeperLimits(Message):
     """Events kept for one run."""
     wait_seconds_max: float = 25.0
     finished_runs_max: int = 1000
-    """Finished runs kept; the oldest go first."""
+    """Finished runs kept in the broker; the oldest go first, where nothing archives them."""
+    live_bytes_max: int = 128 * 1024**2
+    """What all runs in the broker may hold before new ones are refused; at twice that, all writes.
+    A third of the broker's own limit: what the runs hold takes more room there than its text."""
+    archive_after_seconds: float = 60.0
+    """How long an ended run stays in the broker, for those who have just asked."""
+    archive_runs_max: int = 10_000
+    archive_bytes_max: int = 2 * 1024**3
+    """All files of the archive together; the oldest go first."""
+    archive_seconds_max: float = 90 * 86_400.0
+    """How long a run is kept in the archive."""
 
 
 class KeeperPolicy(Message):
