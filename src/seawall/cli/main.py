@@ -35,8 +35,8 @@ EXIT_CODES = {
     5: "a limit of the spec stopped the run, task or call: budget, deadline, depth",
     6: "the keeper or a bridge refused the request: no grant, no lease, no edge",
     EXIT_BUG: "a bug in Seawall; run again with `--debug` and report it",
-    EXIT_INTERRUPTED: "interrupted with Ctrl-C or a signal; the whole tree of tasks was cancelled, what `up` had "
-    "started stays",
+    EXIT_INTERRUPTED: "interrupted with Ctrl-C or a signal; the whole tree of tasks was cancelled, "
+    "what `up` had started stays",
     EXIT_PIPE_CLOSED: "the reader of the output went away (`seawall plan | head`)",
 }
 """Stable: programs rely on them. `docs/reference/exit-codes.md` says the same."""

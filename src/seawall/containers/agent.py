@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,17 +18,24 @@ from pydantic_ai.models import Model
 from seawall.runtime.caller import Caller
 from seawall.runtime.durability import CURRENT
 from seawall.runtime.keeper_client import KeeperClient
+from seawall.runtime.progress import Progress
 from seawall.runtime.tool_client import ToolClient
+from seawall.runtime.watchdog import Watchdog
 from seawall.runtime.worker import Worker
 from seawall.wire import places
 from seawall.wire.profiles import AgentProfile, ModelProfile
 
-from .life import beat, log_to_stdout, on_signals
+from .life import alive, begin, on_signals
 
 
 async def run(profile: AgentProfile, gateway: str) -> None:
     """Work until told to stop."""
-    async with httpx.AsyncClient(timeout=None, trust_env=False) as http:  # noqa: S113 - calls have limits
+    progress = Progress()
+    watchdog = Watchdog(progress, profile.watch.grace_seconds)
+    async with (
+        alive(profile.watch, watchdog) as ready,
+        httpx.AsyncClient(timeout=None, trust_env=False) as http,  # noqa: S113 - calls have limits
+    ):
 
         @asynccontextmanager
         async def keeper() -> AsyncIterator[KeeperClient]:
@@ -40,15 +48,14 @@ async def run(profile: AgentProfile, gateway: str) -> None:
         def model(agent: AgentProfile) -> Model:
             return through(agent.model, gateway)
 
-        ready = asyncio.Event()
-        worker = Worker(profile, socket.gethostname(), keeper, tool_client, model, ready.set)
+        worker = Worker(
+            profile, socket.gethostname(), keeper, tool_client, model, ready.set, progress
+        )
         working = asyncio.create_task(worker.run(), name="worker")
-        beating = asyncio.create_task(beat(ready), name="health")
         on_signals(working.cancel)
-        try:
-            await asyncio.gather(working, return_exceptions=True)
-        finally:
-            beating.cancel()
+        # A worker that failed must not look like one that was stopped: what it raised is told.
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
 
 
 def through(profile: ModelProfile, gateway: str) -> Model:
@@ -77,7 +84,7 @@ def lease_token() -> str:
 
 def main() -> None:
     """Start with the profile that is in the image."""
-    log_to_stdout()
+    begin()
     profile = AgentProfile.model_validate_json(Path(places.PROFILE).read_bytes())
     asyncio.run(run(profile, places.GATEWAY))
 

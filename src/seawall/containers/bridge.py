@@ -15,7 +15,7 @@ from seawall.errors import OperatorError
 from seawall.wire import places
 from seawall.wire.profiles import BridgeProfile, MemoryTool
 
-from .life import log_to_stdout
+from .life import alive, begin
 from .serving import serve
 
 if TYPE_CHECKING:
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
 async def run(profile: BridgeProfile, files: Path) -> None:
     """Serve MCP until told to stop."""
-    memory = None
-    if isinstance(profile.source, MemoryTool):
-        memory = await asyncio.to_thread(_memory, profile.source, files)
-    backend = open_backend(profile, folder=files, memory=memory)
-    async with Bridge(profile, backend) as bridge:
-        # A tool that cannot start must not look ready: its last words are the container's.
-        await backend.list()
-        await serve({places.BRIDGE_PORT: bridge.app})
+    async with alive(profile.watch) as ready:
+        memory = None
+        if isinstance(profile.source, MemoryTool):
+            memory = await asyncio.to_thread(_memory, profile.source, files)
+        backend = open_backend(profile, folder=files, memory=memory)
+        async with Bridge(profile, backend) as bridge:
+            # A tool that cannot start must not look ready: its last words are the container's.
+            await backend.list()
+            await serve({places.BRIDGE_PORT: bridge.app}, ready)
 
 
 def _memory(source: MemoryTool, files: Path) -> Backend:
@@ -50,7 +51,7 @@ def _memory(source: MemoryTool, files: Path) -> Backend:
 
 def main() -> None:
     """Start with the profile that is in the image."""
-    log_to_stdout()
+    begin()
     profile = BridgeProfile.model_validate_json(Path(places.PROFILE).read_bytes())
     try:
         asyncio.run(run(profile, Path(places.FILES)))

@@ -9,15 +9,19 @@ import asyncio
 import time
 from pathlib import Path
 
+from starlette.types import ASGIApp
+
 from seawall.errors import OperatorError
 from seawall.keeper.app import agents_app
+from seawall.keeper.archive import Archive
+from seawall.keeper.archiver import Archiver
 from seawall.keeper.door import door_app
 from seawall.keeper.store import Store
 from seawall.keeper.token import guarded_by
 from seawall.wire import places
 from seawall.wire.profiles import KeeperPolicy
 
-from .life import log_to_stdout
+from .life import alive, begin
 from .serving import serve
 
 BROKER_WAIT_SECONDS = 30.0
@@ -26,9 +30,18 @@ BROKER_WAIT_SECONDS = 30.0
 
 async def run(policy: KeeperPolicy, broker: str, token_file: Path) -> None:
     """Serve both sides until told to stop. Raises OperatorError when the broker does not come."""
-    async with await _connect(broker, policy) as store:
+    archive = Archive(Path(places.DATA), policy.limits)
+    async with (
+        alive(policy.watch) as ready,
+        await _connect(broker, policy) as store,
+        Archiver(store, archive),
+    ):
         people = guarded_by(token_file, door_app(store))
-        await serve({places.KEEPER_PORT: agents_app(store), places.PEOPLE_PORT: people})
+        apps: dict[int, ASGIApp] = {
+            places.KEEPER_PORT: agents_app(store),
+            places.PEOPLE_PORT: people,
+        }
+        await serve(apps, ready)
 
 
 async def _connect(broker: str, policy: KeeperPolicy) -> Store:
@@ -44,7 +57,7 @@ async def _connect(broker: str, policy: KeeperPolicy) -> Store:
 
 def main() -> None:
     """Start with the profile that is in the image."""
-    log_to_stdout()
+    begin()
     policy = KeeperPolicy.model_validate_json(Path(places.PROFILE).read_bytes())
     try:
         asyncio.run(run(policy, places.BROKER, Path(places.SECRETS) / places.DOOR_TOKEN))

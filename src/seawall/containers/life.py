@@ -1,20 +1,37 @@
-"""A container's life: signals, signs of health, log. Imports nothing large."""
+"""A container's life: signals, the sign of life, the watchdog that needs no lock, the log.
+
+Imports nothing large.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 from seawall.wire import places
+from seawall.wire.profiles import Watch
 
 HEALTH_EVERY_SECONDS = 5.0
-HEALTH_SECONDS = 30
-"""How long one sign of life counts."""
+START_SECONDS_MAX = 120.0
+"""How long a process may take until its event loop turns."""
+
+
+class Watched(Protocol):
+    """What the process is doing, as the watchdog of its steps sees it."""
+
+    def look(self) -> float | None:
+        """End the process if something is overdue; else when it will be, if ever."""
+
+    def words(self) -> list[str]:
+        """What goes on, for people."""
 
 
 def on_signals(stop: Callable[[], object]) -> None:
@@ -24,23 +41,61 @@ def on_signals(stop: Callable[[], object]) -> None:
         loop.add_signal_handler(number, stop)
 
 
-async def beat(ready: asyncio.Event | None = None) -> None:
-    """Write the sign of life that HEALTHCHECK reads, from `ready` on, while the loop turns."""
-    if ready is not None:
-        await ready.wait()
+def watch_silence(seconds: float) -> None:
+    """End the process, with the stacks of all threads in its log, unless called again in time.
+
+    The clock is a C thread's: it strikes although the event loop is blocked, and although the
+    interpreter's lock is held.
+    """
+    faulthandler.dump_traceback_later(seconds, exit=True)
+
+
+@asynccontextmanager
+async def alive(watch: Watch, watched: Watched | None = None) -> AsyncIterator[asyncio.Event]:
+    """Inside the block the watchdog's clock runs; set the event when the workload is ready.
+
+    From then on the sign of life is written, that HEALTHCHECK reads.
+    """
+    ready = asyncio.Event()
+    beating = asyncio.create_task(_beat(watch, watched, ready), name="health")
+    try:
+        yield ready
+    finally:
+        beating.cancel()
+
+
+async def _beat(watch: Watch, watched: Watched | None, ready: asyncio.Event) -> None:
+    """While the loop turns, put off the clock and write the sign of life.
+
+    The sign ends when what the process does must have ended: healthy is who makes progress.
+    """
+    lasts = watch.silence_seconds
+    every = min(HEALTH_EVERY_SECONDS, lasts / 3)
     while True:
-        healthy_until(time.time() + HEALTH_SECONDS)
-        await asyncio.sleep(HEALTH_EVERY_SECONDS)
+        watch_silence(watch.silence_seconds)
+        end = watched.look() if watched else None
+        left = lasts if end is None else min(lasts, end - time.monotonic())
+        if ready.is_set():
+            healthy_until(time.time() + left, watched.words() if watched else [])
+        # One that becomes ready is seen at once, whatever the beat.
+        pause = max(0.0, min(every, left))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await (asyncio.sleep(pause) if ready.is_set() else ready.wait())
 
 
-def healthy_until(until: float) -> None:
-    """Count as healthy until then, in unix seconds."""
+def healthy_until(until: float, words: list[str]) -> None:
+    """Count as healthy until then, in unix seconds; `words` say what is going on."""
+    file = Path(places.HEALTH)
+    new = file.with_suffix(".new")
     with contextlib.suppress(OSError):  # a full tmpfs must not end the work
-        Path(places.HEALTH).write_text(str(int(until)), "ascii")
+        new.write_text("\n".join([str(int(until)), *words, ""]), "utf-8")
+        new.replace(file)  # HEALTHCHECK never reads half a number
 
 
-def log_to_stdout() -> None:
-    """Log as one line an entry, to where the engine collects it."""
+def begin() -> None:
+    """The first thing a main program does: log lines, and a clock for its own start."""
+    watch_silence(START_SECONDS_MAX)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
     for chatty in ("httpx", "httpx2", "mcp"):
         logging.getLogger(chatty).setLevel("WARNING")

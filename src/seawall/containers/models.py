@@ -12,18 +12,25 @@ from seawall.models import scripted
 from seawall.models.fake_plan import FakePlan, from_script
 from seawall.models.fake_providers import app
 from seawall.wire import places
+from seawall.wire.profiles import Watch
 
-from .life import log_to_stdout
+from .life import alive, begin
 from .serving import serve
 
 SCRIPT = Path(places.FILES) / "script.yaml"
 
 
+async def run(plan: FakePlan) -> None:
+    """Serve until told to stop."""
+    async with alive(Watch()) as ready:
+        await serve({places.MODELS_PORT: app(plan)}, ready)
+
+
 def main() -> None:
     """Serve the script that is in the image."""
-    log_to_stdout()
+    begin()
     plan = FakePlan(answer=from_script(scripted.load(SCRIPT)))
-    asyncio.run(serve({places.MODELS_PORT: app(plan)}))
+    asyncio.run(run(plan))
 
 
 if __name__ == "__main__":

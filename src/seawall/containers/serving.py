@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from .life import beat, on_signals
+from .life import on_signals
 
 GRACE_SECONDS = 5
 
@@ -22,8 +22,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(apps: Mapping[int, ASGIApp]) -> None:
-    """Serve each app on its port until SIGTERM or SIGINT."""
+async def serve(apps: Mapping[int, ASGIApp], ready: asyncio.Event) -> None:
+    """Serve each app on its port until SIGTERM or SIGINT; `ready` is set when they are open."""
     servers = [
         _Server(
             uvicorn.Config(
@@ -47,8 +47,14 @@ async def serve(apps: Mapping[int, ASGIApp]) -> None:
             server.should_exit = True
 
     on_signals(stop)
-    beating = asyncio.create_task(beat(), name="health")
+    opening = asyncio.create_task(_opened(servers, ready), name="opening")
     try:
         await asyncio.gather(*(server.serve() for server in servers))
     finally:
-        beating.cancel()
+        opening.cancel()
+
+
+async def _opened(servers: list[_Server], ready: asyncio.Event) -> None:
+    while not all(server.started for server in servers):  # noqa: ASYNC110 - uvicorn has no event
+        await asyncio.sleep(0.01)
+    ready.set()

@@ -15,6 +15,7 @@ from seawall.wire.messages import (
     Delegation,
     Failure,
     Finish,
+    GiveBack,
     Lease,
     Progress,
     Release,
@@ -43,6 +44,7 @@ def agents_app(store: Store) -> Starlette:
         "progress": side.progress,
         "finish": side.finish,
         "fail": side.fail,
+        "give_back": side.give_back,
     }
     routes = [Route(f"/v1/{name}", guarded(do), methods=["POST"]) for name, do in posts.items()]
     routes.append(Route("/v1/result/{task}", guarded(side.result)))
@@ -122,6 +124,12 @@ class AgentsSide:
         """The failure."""
         held = self._holder(request)
         await tasks.fail(self.store, held, await self._body(request, Failure))
+        return _done()
+
+    async def give_back(self, request: Request) -> Response:
+        """The replica stops, the task goes on elsewhere."""
+        held = self._holder(request)
+        await tasks.give_back(self.store, held, await self._body(request, GiveBack))
         return _done()
 
     async def authorize(self, request: Request) -> Response:

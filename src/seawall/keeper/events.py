@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -39,7 +40,11 @@ async def read(store: Store, run: str, after: str, wait_seconds: float) -> list[
         raise Refused("bad_request", "`after` must be an event's id")
     until = time.monotonic() + store.wait_seconds(wait_seconds)
     with store.bells.listen(f"e:{run}") as ear:
-        while not (found := await _page(store, run, after)):
+        while not (found := await page(store, run, after)):
+            if store.archive and await store.redis.hget(f"{store.prefix}run:{run}", "archived"):
+                found = await asyncio.to_thread(store.archive.events, run, after, PAGE_MAX)
+                if found:
+                    return found
             if not await store.redis.exists(f"{store.prefix}run:{run}"):
                 raise Refused("unknown", f"there is no run {run[:64]}")
             left = until - time.monotonic()
@@ -49,7 +54,8 @@ async def read(store: Store, run: str, after: str, wait_seconds: float) -> list[
     return found
 
 
-async def _page(store: Store, run: str, after: str) -> list[Event]:
+async def page(store: Store, run: str, after: str) -> list[Event]:
+    """The next events that the broker holds."""
     least = f"({after}" if after else "-"
     rows = await store.redis.xrange(f"{store.prefix}events:{run}", min=least, count=PAGE_MAX)
     return [

@@ -24,6 +24,7 @@ STATUS = {
     "bad_request": 400, "no_identity": 401, "token": 401, "identity": 403, "edge": 403,
     "cycle": 403, "depth": 403, "fan_out": 403, "unknown": 404, "method": 405, "lease_lost": 409,
     "cancelled": 409, "conflict": 409, "payload": 413, "queue_full": 429, "runs_full": 429,
+    "memory_full": 429,
     "budget": 429, "busy": 503, "broker_down": 503, "broker_full": 503,
 }  # fmt: skip
 """Every code of a refusal, and its HTTP status."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from typing import Any
@@ -46,9 +47,15 @@ async def start(store: Store, message: StartRun) -> RunView:
 
 async def view(store: Store, run: str) -> RunView:
     """One run; raises Refused `unknown`."""
-    row = await store.redis.hmget(f"{store.prefix}run:{run}", [*_RUN, *_USAGE])
+    *row, archived = await store.redis.hmget(
+        f"{store.prefix}run:{run}", [*_RUN, *_USAGE, "archived"]
+    )
     if row[0] is None:
         raise Refused("unknown", f"there is no run {run[:64]}")
+    if archived and store.archive:  # the row's texts are cut
+        whole = await asyncio.to_thread(store.archive.view, run)
+        if whole:
+            return whole
     return _view(run, row)
 
 
@@ -64,6 +71,8 @@ async def tasks(store: Store, run: str) -> list[TaskResult]:
     await view(store, run)
     ids = await store.redis.lrange(f"{store.prefix}tasks:{run}", 0, TASKS_MAX - 1)
     rows = await _rows(store, "task", ids, ("agent", "state", "output", "failure", *_USAGE))
+    if store.archive and (not ids or any(row[0] is None for row in rows)):
+        return await asyncio.to_thread(store.archive.tasks, run, TASKS_MAX)
     return [
         TaskResult(
             task=task,

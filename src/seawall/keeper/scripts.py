@@ -24,8 +24,9 @@ from seawall.wire.profiles import KeeperPolicy
 from .bells import stopped
 
 NAMES = (
-    "start", "take", "put_back", "renew", "authorize", "reclaim", "begin", "record",
+    "start", "take", "give_back", "renew", "authorize", "reclaim", "begin", "record",
     "release", "delegate", "result", "close", "progress", "cancel",
+    "archive", "forget",
 )  # fmt: skip
 ROUND_MAX = 64
 """Scripts in one pipeline."""
@@ -37,7 +38,13 @@ STOP_SECONDS_MAX = 1.0
 """How long the last rounds may take when the keeper stops."""
 TEXT_BYTES_MAX = 4000
 """Of an input, output or progress text in an event or dead letter; the task holds the whole."""
+ROW_TEXT_BYTES_MAX = 500
+"""Of an archived run's input and output in the list of runs; the file holds the whole."""
+EVENT_BYTES = 120
+"""What an event takes in the broker besides its text, about."""
 DEAD_LETTERS_MAX = 1000
+GIVE_BACKS_MAX = 20
+"""How often a task may be given back before it costs an attempt."""
 STEPS_MAX = 20_000
 """Steps that one task may begin."""
 
@@ -183,7 +190,11 @@ def _constants(policy: KeeperPolicy) -> str:
         "DAY_USD": policy.day.usd_micros,
         "DAY_TOKENS": policy.day.tokens,
         "TEXT_MAX": TEXT_BYTES_MAX,
+        "ROW_TEXT_MAX": ROW_TEXT_BYTES_MAX,
+        "EVENT_BYTES": EVENT_BYTES,
+        "LIVE_MAX": limits.live_bytes_max,
         "DEAD_MAX": DEAD_LETTERS_MAX,
+        "GIVE_BACKS_MAX": GIVE_BACKS_MAX,
         "STEPS_MAX": STEPS_MAX,
     }
     lines = (

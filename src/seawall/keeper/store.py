@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from seawall.errors import OperatorError, Refused
 from seawall.wire.profiles import KeeperPolicy
 
+from .archive import Archive
 from .bells import Bells, stopped
 from .scripts import Scripts
 
@@ -37,6 +38,8 @@ class Store:
         self.policy = policy
         self.prefix = f"seawall:{policy.mesh}:"
         self.closing = False
+        self.archive: Archive | None = None
+        """Where ended runs go, when there is a folder for them."""
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=CONNECTIONS_MAX,

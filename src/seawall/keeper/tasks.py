@@ -13,6 +13,7 @@ from seawall.wire.messages import (
     Delegation,
     Failure,
     Finish,
+    GiveBack,
     Lease,
     Step,
     Take,
@@ -25,6 +26,7 @@ from .journal import check_key, check_size
 from .leases import Holder, holder, new_secret
 from .store import Store
 
+REASON_CHARS_MAX = 200
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no letters to mistake for digits
 
 
@@ -47,8 +49,15 @@ async def take(store: Store, agent: str, message: Take) -> Lease | None:
 
 async def put_back(store: Store, lease: Lease) -> None:
     """Undo a take whose asker went away before it heard of it."""
+    gone = GiveBack(reason="the replica that asked for it went away")
     with contextlib.suppress(Refused):
-        await store.run("put_back", *holder(f"Bearer {lease.token}", lease.agent))
+        await give_back(store, holder(f"Bearer {lease.token}", lease.agent), gone)
+
+
+async def give_back(store: Store, held: Holder, message: GiveBack) -> None:
+    """Let another replica take the task, at once. Raises Refused."""
+    check_size(store, "the reason", message.reason)
+    await store.run("give_back", *held, message.reason[:REASON_CHARS_MAX])
 
 
 async def delegate(store: Store, held: Holder, message: Delegation) -> str:

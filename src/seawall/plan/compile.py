@@ -183,7 +183,9 @@ def _keeper(spec: Spec) -> Workload:
         day=DayBudget(usd_micros=_micros(day.usd), tokens=day.tokens),
     )
     image = Recipe(kind="keeper", base=spec.images.get("keeper"))
-    return Workload(identity="keeper", kind="keeper", uid=0, image=image, profile=policy)
+    return Workload(
+        identity="keeper", kind="keeper", uid=0, image=image, writable=("/data",), profile=policy
+    )
 
 
 def _broker(spec: Spec) -> Workload:

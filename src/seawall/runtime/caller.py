@@ -25,6 +25,12 @@ TARGETS_MAX = 64
 Headers = list[tuple[bytes, bytes]]
 
 
+def seconds_max(wait_seconds: float = 0.0) -> float:
+    """How long a call may take, every try of it at its slowest."""
+    tries = len(PAUSES_SECONDS) + 1
+    return tries * (wait_seconds + MARGIN_SECONDS) + sum(PAUSES_SECONDS)
+
+
 class Caller:
     """Sends requests to one base URL. Whoever opened the transport closes it."""
 

@@ -7,7 +7,6 @@ Source: `pydantic_ai.durable_exec` of pydantic-ai-slim 2.68 (pinned exactly).
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
@@ -76,8 +75,6 @@ def tool_call(task: Task, cache_key: tuple[Any, ...]) -> StepCall:
     """The step of one tool call; `cache_key` is (function, arguments, run context, tool)."""
     function, arguments, context, tool = cache_key[:4]
     delegated = function.startswith("delegate_")
-    # A delegate's task has no time of its own: it ends with the run's deadline.
-    seconds_max = (tool.tool_def.metadata or {}).get(SECONDS_MAX)
     return StepCall(
         key=task.call_key(context.tool_call_id),
         kind="delegate" if delegated else "tool",
@@ -85,7 +82,8 @@ def tool_call(task: Task, cache_key: tuple[Any, ...]) -> StepCall:
         detail=json.dumps(arguments, ensure_ascii=False, default=str),
         reserve=measure_tool(None),
         measure=measure_tool,
-        until=None if seconds_max is None else time.time() + seconds_max,
+        # None for a delegate: its task ends with the run.
+        seconds_max=(tool.tool_def.metadata or {}).get(SECONDS_MAX),
     )
 
 
@@ -103,7 +101,7 @@ def model_call(task: Task, cache_key: tuple[Any, ...]) -> StepCall:
         name=model.ref,
         reserve=task.meter.estimate(cache_key[1]),
         measure=task.meter.measure,
-        until=time.time() + seconds_max(model),
+        seconds_max=seconds_max(model),
     )
 
 

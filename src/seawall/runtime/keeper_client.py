@@ -8,6 +8,7 @@ from seawall.wire.messages import (
     Delegation,
     Failure,
     Finish,
+    GiveBack,
     Lease,
     Progress,
     Release,
@@ -74,3 +75,7 @@ class KeeperClient:
     async def fail(self, token: str, message: Failure) -> None:
         """Give up, with a reason."""
         await self._call("POST", "/v1/fail", token=token, message=message)
+
+    async def give_back(self, token: str, message: GiveBack) -> None:
+        """Leave the task to another replica; it is offered to one at once."""
+        await self._call("POST", "/v1/give_back", token=token, message=message)

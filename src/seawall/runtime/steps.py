@@ -14,6 +14,7 @@ from seawall.wire.profiles import AgentProfile
 
 from .keeper_client import KeeperClient
 from .pricing import Meter
+from .progress import Progress
 
 NOTHING = Usage()
 
@@ -27,6 +28,8 @@ class Task:
     keeper: KeeperClient
     journal: dict[str, Step] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Progress)
+    """What this process is doing; the watchdog reads it."""
     meter: Meter = field(init=False)
     spent_usd_micros: int = 0
     """By this task itself, in every attempt so far."""
@@ -71,8 +74,8 @@ class StepCall:
     """The arguments, shortened, for people."""
     reserve: Usage = NOTHING
     """The most it may use; checked against the budgets before it happens."""
-    until: float | None = None
-    """Unix seconds by which it must have ended."""
+    seconds_max: float | None = None
+    """How long it may take; None when what it waits for has a time of its own."""
     measure: Callable[[object], Usage] = lambda _result: NOTHING
     """What it really used, from its result."""
 

@@ -5,30 +5,40 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 from functools import partial
 from typing import Any
 
 from seawall.errors import LimitReached, OperatorError, Refused
 from seawall.wire import headers
-from seawall.wire.messages import Failure, Finish, Lease, Take
+from seawall.wire.messages import Failure, Finish, GiveBack, Lease, Take
 from seawall.wire.profiles import AgentProfile
 
+from .caller import seconds_max
 from .keeper_client import KeeperClient
 from .loop import ModelFactory, answer, build
+from .progress import Progress
 from .renewer import KeeperFactory, Renewer
 from .steps import Task
-from .tool_client import ToolClient
+from .tool_client import LIST_SECONDS_MAX, ToolClient
 from .toolsets import Granted
 
 log = logging.getLogger(__name__)
 
 KEEPER_RETRY_SECONDS = 0.5
 TAKE_WAIT_SECONDS = 20.0
+BUILD_SECONDS_MAX = 300.0
+"""How long an agent may take to be built: providers are imported then."""
+LETTING_GO_SECONDS_MAX = 20.0
+"""How long a task that has been cancelled may take to end."""
+STOP_SECONDS_MAX = 3.0
+"""How long a running task may take to end when this replica is stopped."""
+GIVE_BACK_SECONDS_MAX = 3.0
+"""How long the keeper may take to hear of it: all within the engine's 10 s for a stop."""
 
 
 class Worker:
-    """One replica. `run()` never returns; cancel it to stop."""
+    """One replica. `run()` never returns; cancel it to stop: then its task is given back."""
 
     def __init__(
         self,
@@ -38,10 +48,12 @@ class Worker:
         tool_client: Callable[[str], ToolClient],
         model: ModelFactory,
         ready: Callable[[], None] = lambda: None,
+        progress: Progress | None = None,
     ) -> None:
         """`ready` is called whenever the keeper has answered a request for work."""
         self._profile, self._replica, self._ready_told = profile, replica, ready
         self._keeper_factory, self._tool_client, self._model = keeper, tool_client, model
+        self._progress = progress or Progress()
         self._agent: Any = None
         self._stack = AsyncExitStack()  # holds the model's connections open between tasks
 
@@ -53,7 +65,8 @@ class Worker:
             with Renewer(self._keeper_factory) as renewer:
                 while True:
                     try:
-                        lease = await keeper.take(take)
+                        with self._progress.doing("idle", seconds_max(take.wait_seconds)):
+                            lease = await keeper.take(take)
                     except OperatorError:
                         await asyncio.sleep(KEEPER_RETRY_SECONDS)
                         continue
@@ -64,17 +77,40 @@ class Worker:
 
     async def _work(self, keeper: KeeperClient, renewer: Renewer, lease: Lease) -> None:
         loop = asyncio.get_running_loop()
-        job = asyncio.create_task(self._outcome(keeper, lease))
-        with renewer.hold(lease, partial(loop.call_soon_threadsafe, job.cancel)) as held:
-            try:
-                outcome = await job
-            except asyncio.CancelledError:
-                if held.lost is None:  # this replica is being stopped, not the task
-                    job.cancel()
-                    raise
-                log.info("task %s ended here: %s", lease.task, held.lost)
-                return
-            await self._report(keeper, lease, outcome)
+        job = asyncio.create_task(self._outcome(keeper, lease), name=f"task {lease.task}")
+        with ExitStack() as going_on:
+
+            def let_go() -> None:
+                doing = self._progress.doing("letting go of the task", LETTING_GO_SECONDS_MAX)
+                going_on.enter_context(doing)
+                job.cancel()
+
+            pause = self._profile.watch.pause_seconds
+            name = f"task {lease.task}"
+            going_on.enter_context(self._progress.doing(name, None, pause_seconds=pause))
+            with renewer.hold(lease, partial(loop.call_soon_threadsafe, let_go)) as held:
+                try:
+                    outcome = await job
+                except asyncio.CancelledError:
+                    if held.lost is None:  # this replica is being stopped, not the task
+                        await self._give_back(keeper, lease, job)
+                        raise
+                    log.info("task %s ended here: %s", lease.task, held.lost)
+                    return
+                with self._progress.doing("reporting", 2 * seconds_max()):
+                    await self._report(keeper, lease, outcome)
+
+    async def _give_back(
+        self, keeper: KeeperClient, lease: Lease, job: asyncio.Task[Finish | Failure]
+    ) -> None:
+        """Let go of the task, so that another replica need not wait for the lease to run out."""
+        job.cancel()
+        await asyncio.wait({job}, timeout=STOP_SECONDS_MAX)
+        log.info("task %s is given back: this replica stops", lease.task)
+        message = GiveBack(reason=f"replica {self._replica} stopped")
+        with suppress(Refused, OperatorError, TimeoutError):
+            async with asyncio.timeout(GIVE_BACK_SECONDS_MAX):
+                await keeper.give_back(lease.token, message)
 
     async def _report(self, keeper: KeeperClient, lease: Lease, outcome: Finish | Failure) -> None:
         try:
@@ -93,7 +129,7 @@ class Worker:
             log.warning("task %s: the result could not be delivered: %s", lease.task, error)
 
     async def _outcome(self, keeper: KeeperClient, lease: Lease) -> Finish | Failure:
-        task = Task(lease=lease, profile=self._profile, keeper=keeper)
+        task = Task(lease=lease, profile=self._profile, keeper=keeper, progress=self._progress)
         try:
             agent = await self._ready(lease)
             return Finish(output=await answer(agent, task))
@@ -104,10 +140,11 @@ class Worker:
         """The agent, built at the first task: its tools can be listed only with a lease."""
         if self._agent is None:
             granted = await self._granted(lease)
-            made = await asyncio.to_thread(
-                lambda: build(self._profile, self._model(self._profile), granted)
-            )
-            self._agent = await self._stack.enter_async_context(made)
+            with self._progress.doing("starting", BUILD_SECONDS_MAX):
+                made = await asyncio.to_thread(
+                    lambda: build(self._profile, self._model(self._profile), granted)
+                )
+                self._agent = await self._stack.enter_async_context(made)
         return self._agent
 
     async def _granted(self, lease: Lease) -> Granted:
@@ -115,7 +152,8 @@ class Worker:
         sent = {headers.LEASE: f"Bearer {lease.token}"}
         for grant in self._profile.tools:
             client = self._tool_client(grant.tool)
-            granted += [(grant, client, info) for info in await client.list(sent)]
+            with self._progress.doing(f"listing {grant.tool}", LIST_SECONDS_MAX):
+                granted += [(grant, client, info) for info in await client.list(sent)]
         return granted
 
 

@@ -147,6 +147,13 @@ class Finish(Message):
     output: str
 
 
+class GiveBack(Message):
+    """The replica will not go on with the task: another may take it at once."""
+
+    reason: str
+    """For people; at most 200 characters."""
+
+
 class Event(Message):
     """One thing that happened in a run, in order."""
 

@@ -11,7 +11,8 @@ SECRETS_VARIABLE = "SEAWALL_SECRETS_DIR"
 DOOR_TOKEN = "door-token"  # noqa: S105 - a file's name
 """The secret that people's requests carry, as the keeper knows it: its SHA-256 in hex."""
 HEALTH = "/tmp/seawall-health"  # noqa: S108 - on a tmpfs of the container's own
-"""Unix seconds, whole, until which the workload counts as healthy; it writes it anew in time."""
+"""First line: unix seconds, whole, until which the workload counts as healthy; it writes it anew in
+time. Further lines, for people: what it is doing, since and until when."""
 DATA = "/data"
 
 GATEWAY = "http://gateway:8080"

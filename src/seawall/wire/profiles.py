@@ -60,6 +60,18 @@ class TaskBudget(Message):
     tokens: int | None = None
 
 
+class Watch(Message):
+    """When a process counts as stuck, and ends itself with all stacks in its log."""
+
+    silence_seconds: float = 30.0
+    """Longest time in which its event loop does not turn: blocked, or the interpreter lock held."""
+    grace_seconds: float = 3.0
+    """How much later than its time what it does may end. Less than the keeper's own grace, so that
+    the stuck process tells its stacks before its lease is taken away."""
+    pause_seconds: float = 120.0
+    """Longest time between two steps of a task."""
+
+
 class AgentProfile(Message):
     """Everything the runtime of one agent must know."""
 
@@ -73,6 +85,7 @@ class AgentProfile(Message):
     turns_max: int = 50
     """Model responses a task may take."""
     budget: TaskBudget = TaskBudget()
+    watch: Watch = Watch()
 
 
 class FunctionsTool(Message):
@@ -136,6 +149,7 @@ class BridgeProfile(Message):
     timeout_seconds: float = 60.0
     output_bytes_max: int = 64 * 1024
     """A longer result is cut, and the model is told so."""
+    watch: Watch = Watch()
 
 
 class Budget(Message):
@@ -178,7 +192,17 @@ class KeeperLimits(Message):
     """Events kept for one run."""
     wait_seconds_max: float = 25.0
     finished_runs_max: int = 1000
-    """Finished runs kept; the oldest go first."""
+    """Finished runs kept in the broker; the oldest go first, where nothing archives them."""
+    live_bytes_max: int = 128 * 1024**2
+    """What all runs in the broker may hold before new ones are refused; at twice that, all writes.
+    A third of the broker's own limit: what the runs hold takes more room there than its text."""
+    archive_after_seconds: float = 60.0
+    """How long an ended run stays in the broker, for those who have just asked."""
+    archive_runs_max: int = 10_000
+    archive_bytes_max: int = 2 * 1024**3
+    """All files of the archive together; the oldest go first."""
+    archive_seconds_max: float = 90 * 86_400.0
+    """How long a run is kept in the archive."""
 
 
 class KeeperPolicy(Message):
@@ -192,3 +216,4 @@ class KeeperPolicy(Message):
     run: Budget = Budget()
     day: DayBudget = DayBudget()
     limits: KeeperLimits = KeeperLimits()
+    watch: Watch = Watch()

@@ -8,6 +8,7 @@ if granted ~= '1' then
   refuse('edge', t.agent .. ' may not delegate to ' .. target,
     'Name it in agents/' .. t.agent .. '/delegates')
 end
+space()
 local f = redis.call('HMGET', P .. 'task:' .. t.id, 'depth', 'ancestry')
 local ancestry = cjson.decode(f[2])
 for _, agent in ipairs(ancestry) do

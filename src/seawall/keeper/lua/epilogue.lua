@@ -1,5 +1,11 @@
 -- Rings the bells also after a refusal: what a script changed before refusing stays changed.
 local ok, reply = pcall(main)
+local grown = 0
+for run, bytes in pairs(heavier) do
+  redis.call('HINCRBY', P .. 'run:' .. run, 'bytes', int(bytes))
+  grown = grown + bytes
+end
+if grown > 0 then redis.call('INCRBY', P .. 'live_bytes', int(grown)) end
 if #bells > 0 then redis.call('PUBLISH', P .. 'bells', table.concat(bells, '\n')) end
 for name in pairs(news) do redis.call('PUBLISH', P .. 'bells:e', name) end
 if ok then return reply or {'ok'} end

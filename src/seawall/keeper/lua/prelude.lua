@@ -5,7 +5,7 @@ local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 local stamp = string.format('%.6f', now)
 local today = math.floor(now / 86400)
-local bells, news = {}, {}
+local bells, news, heavier = {}, {}, {}
 
 local function refuse(code, reason, remedy)
   error({refused = {code, reason, remedy or ''}})
@@ -39,9 +39,9 @@ local function add_day(day, changes)
 end
 
 -- Never cuts through a UTF-8 sequence.
-local function cut(text)
-  if #text <= TEXT_MAX then return text end
-  local last = TEXT_MAX
+local function cut(text, most)
+  local last = most or TEXT_MAX
+  if #text <= last then return text end
   while last > 0 do
     local b = string.byte(text, last + 1)
     if b < 128 or b > 191 then break end
@@ -50,9 +50,23 @@ local function cut(text)
   return string.sub(text, 1, last) .. '…'
 end
 
+-- What a run holds in memory, in bytes: counted here, noted at the end of the script.
+local function weigh(run, bytes) heavier[run] = (heavier[run] or 0) + bytes end
+
+local function live_bytes() return tonumber(redis.call('GET', P .. 'live_bytes') or 0) end
+
+-- Refuses to let a running run grow further; far above where new ones are refused.
+local function space()
+  if live_bytes() <= 2 * LIVE_MAX then return end
+  refuse('memory_full', 'the runs in memory hold more than ' .. int(2 * LIVE_MAX) .. ' bytes',
+    'Cancel a run, or raise the limit')
+end
+
 local function emit(run, task, agent, kind, data)
+  local text = cjson.encode(data)
   redis.call('XADD', P .. 'events:' .. run, 'MAXLEN', EVENTS_MAX, '*', 'at', stamp,
-    'task', task, 'agent', agent, 'kind', kind, 'data', cjson.encode(data))
+    'task', task, 'agent', agent, 'kind', kind, 'data', text)
+  weigh(run, EVENT_BYTES + #text)
   news['e:' .. run] = true
 end
 
@@ -73,6 +87,12 @@ end
 
 local function unwatch(task, key, step)
   if step.by ~= '-' then redis.call('ZREM', P .. 'stalls', task .. ' ' .. key) end
+end
+
+-- The next attempt begins the same steps again: their room stays held, their times do not.
+local function unwatch_all(task)
+  local opened = redis.call('HGETALL', P .. 'open:' .. task)
+  for i = 1, #opened, 2 do unwatch(task, opened[i], read_step(opened[i + 1])) end
 end
 
 -- The step is over, however it went; the caller gives back its room.
@@ -112,18 +132,30 @@ local function room(t, limit, used, asked, max)
     'Finish with what is there, or raise ' .. place .. string.gsub(limit, '_micros', ''))
 end
 
+-- Takes a run out of memory.
+local function drop(run)
+  for _, task in ipairs(redis.call('LRANGE', P .. 'tasks:' .. run, 0, -1)) do
+    redis.call('UNLINK', P .. 'task:' .. task, P .. 'journal:' .. task, P .. 'steps:' .. task,
+      P .. 'children:' .. task, P .. 'open:' .. task)
+  end
+  local held = tonumber(redis.call('HGET', P .. 'run:' .. run, 'bytes') or 0)
+  redis.call('DECRBY', P .. 'live_bytes', int(held))
+  heavier[run] = nil
+  redis.call('UNLINK', P .. 'run:' .. run, P .. 'tasks:' .. run, P .. 'events:' .. run)
+end
+
+local function forget(run)
+  local key = redis.call('HGET', P .. 'run:' .. run, 'key')
+  if key and key ~= '' then redis.call('DEL', P .. 'start:' .. key) end
+  drop(run)
+  redis.call('ZREM', P .. 'runs', run)
+  redis.call('ZREM', P .. 'finished', run)
+end
+
 local function evict()
   for _ = 1, 5 do
     if redis.call('ZCARD', P .. 'finished') <= FINISHED_MAX then return end
-    local run = redis.call('ZPOPMIN', P .. 'finished')[1]
-    for _, task in ipairs(redis.call('LRANGE', P .. 'tasks:' .. run, 0, -1)) do
-      redis.call('UNLINK', P .. 'task:' .. task, P .. 'journal:' .. task, P .. 'steps:' .. task,
-        P .. 'children:' .. task, P .. 'open:' .. task)
-    end
-    local key = redis.call('HGET', P .. 'run:' .. run, 'key')
-    if key and key ~= '' then redis.call('DEL', P .. 'start:' .. key) end
-    redis.call('UNLINK', P .. 'run:' .. run, P .. 'tasks:' .. run, P .. 'events:' .. run)
-    redis.call('ZREM', P .. 'runs', run)
+    forget(redis.call('ZPOPMIN', P .. 'finished')[1])
   end
 end
 
@@ -144,6 +176,7 @@ local function end_task(task, state, by, output, failure)
     data = {failure = cjson.decode(failure)}
   else
     redis.call('HSET', key, 'output', output)
+    weigh(run, #output)
     data = {output = cut(output), usage = usage_of(key)}
   end
   emit(run, task, agent, 'task.' .. state, data)
@@ -176,6 +209,7 @@ local function end_run(run, state, output, failure)
     emit(run, f[3], f[2], 'run.' .. state, {failure = cjson.decode(failure), usage = usage_of(key)})
   else
     redis.call('HSET', key, 'output', output)
+    weigh(run, #output)
     emit(run, f[3], f[2], 'run.' .. state, {output = output, usage = usage_of(key)})
   end
   evict()
@@ -232,6 +266,7 @@ local function queue(run, task, agent, parent, input, depth, ancestry)
     refuse('queue_full', int(QUEUE_MAX) .. ' tasks wait for ' .. agent .. ' already',
       'Try again later, or give it more replicas')
   end
+  weigh(run, #input)
   redis.call('HSET', P .. 'task:' .. task, 'run', run, 'agent', agent, 'parent', parent,
     'input', input, 'depth', depth, 'ancestry', ancestry, 'state', 'queued', 'attempts', 0)
   redis.call('RPUSH', P .. 'tasks:' .. run, task)

@@ -17,9 +17,7 @@ local function take_back(task, reason)
     close(task, 'dead', 'keeper', nil, cjson.encode({kind = 'dead', reason = reason}))
     return
   end
-  -- Room that was held stays held: the next attempt begins the same steps again. Their times do not.
-  local opened = redis.call('HGETALL', P .. 'open:' .. task)
-  for i = 1, #opened, 2 do unwatch(task, opened[i], read_step(opened[i + 1])) end
+  unwatch_all(task)
   redis.call('HSET', row, 'state', 'queued')
   redis.call('LPUSH', P .. 'queue:' .. f[2], task)
   emit(f[1], task, f[2], 'task.redelivered', {attempt = attempts + 1, reason = reason})

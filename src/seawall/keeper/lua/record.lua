@@ -14,6 +14,7 @@ if t.journal_bytes + bytes > JOURNAL_MAX then
   refuse('payload', 'the journal holds ' .. int(t.journal_bytes) .. ' bytes of ' .. int(JOURNAL_MAX) ..
     ', this step has ' .. int(bytes), 'Delegate pieces of the work, or return less from tools')
 end
+space()
 -- An agent that reports fewer turns or calls than it made is not believed.
 if kind == 'model' then turns = math.max(turns, 1) end
 if kind == 'tool' then calls = math.max(calls, 1) end
@@ -44,6 +45,7 @@ end
 add(run_row, used)
 add_day(today, day_used)
 redis.call('RPUSH', P .. 'journal:' .. t.id, step)
+weigh(t.run, #step)
 redis.call('HSET', P .. 'steps:' .. t.id, key, digest)
 emit(t.run, t.id, t.agent, 'step.done', {key = key, kind = kind, replayed = false,
   name = name,

@@ -10,6 +10,19 @@ if redis.call('EXISTS', row) == 1 then return {'ok', run} end
 if redis.call('SCARD', P .. 'active') >= RUNS_MAX then
   refuse('runs_full', int(RUNS_MAX) .. ' runs are not yet finished', 'Wait for one, or cancel one')
 end
+if live_bytes() > LIVE_MAX then
+  -- What has ended gives way to what is to begin.
+  for _ = 1, 20 do
+    local ended = redis.call('ZPOPMIN', P .. 'finished')[1]
+    if not ended then break end
+    forget(ended)
+    if live_bytes() <= LIVE_MAX then break end
+  end
+  if live_bytes() > LIVE_MAX then
+    refuse('memory_full', 'the runs that are not finished hold ' .. int(live_bytes()) .. ' bytes of ' ..
+      int(LIVE_MAX), 'Wait for one, or cancel one')
+  end
+end
 if redis.call('LLEN', P .. 'queue:' .. agent) >= QUEUE_MAX then
   refuse('queue_full', int(QUEUE_MAX) .. ' tasks wait for ' .. agent .. ' already', 'Try again later')
 end
@@ -27,6 +40,7 @@ redis.call('HSET', row, 'agent', agent, 'state', 'queued', 'input', input, 'main
   'started', stamp, 'deadline', deadline, 'budget', ARGV[6], 'b_usd', max('usd_micros'),
   'b_tokens', max('tokens'), 'b_turns', max('turns'), 'b_calls', max('tool_calls'),
   'b_depth', max('depth'), 'b_fan_out', max('fan_out'), 'b_seconds', seconds)
+weigh(run, #input)
 redis.call('SADD', P .. 'active', run)
 redis.call('ZADD', P .. 'runs', stamp, run)
 if key ~= '' then redis.call('SET', P .. 'start:' .. key, run) end

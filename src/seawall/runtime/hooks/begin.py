@@ -4,6 +4,7 @@ case is held in the run's budget. The step's record settles what was held.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 
 from seawall.errors import OperatorError, Refused
@@ -25,7 +26,7 @@ async def begin(task: Task, call: StepCall, proceed: Proceed) -> object:
         kind=call.kind,
         name=call.name,
         reserve=call.reserve,
-        until=call.until,
+        until=None if call.seconds_max is None else time.time() + call.seconds_max,
         detail=call.detail[:DETAIL_CHARS_MAX],
     )
     try:
