@@ -138,11 +138,20 @@ def _service(plan: Plan, service: Service, options: ComposeOptions, digest: str)
         "build": build,
         "user": f"{service.uid}:{service.uid}",
         **({"scale": replicas} if replicas != 1 else {}),
+        **_loosened(service),
         **limited(_limits_of(service)),
         "networks": {a.network: _attachment(a) for a in service.networks},
         **({"volumes": mounts} if mounts else {}),
         **(_published(options) if service.kind == "door" else {}),
     }
+
+
+def _loosened(service: Service) -> dict[str, Any]:
+    """What the spec's `allow_…` keys take back, for this workload and not for its gateway."""
+    allows = service.workload.allows if service.workload and service.kind != "gateway" else ()
+    if "allow_writable_root" not in allows:
+        return {}
+    return {"read_only": Why(False, "The spec says allow_writable_root.")}
 
 
 def _limits_of(service: Service) -> Limits:
