@@ -54,6 +54,9 @@ def render(plan: Plan, options: ComposeOptions, package: Mapping[str, str]) -> R
     made.files |= {f"locks/{name}": text for name, text in locks(shape).items()}
     digests = {s.name: _workload(plan, shape, s, options, made) for s in shape.services}
     made.copies += [Copy("package", part, f"seawall/{part}") for part in _parts(shape)]
+    made.copies += [
+        Copy("spec", ca.path, f"trusted/{n}.pem") for n, ca in enumerate(plan.trusted_cas)
+    ]
     images = {
         s.name: image(plan, s, options.base, package, digests[s.name]) for s in shape.services
     }
@@ -93,7 +96,7 @@ def _workload(
         if not options.offline:
             for secret in gateway.credentials(service):
                 files[f"{folder}/{secret}.yaml"] = gateway.key_file(secret)
-        return [text]
+        return [text, *(f"{ca.path} {ca.digest}" for ca in plan.trusted_cas)]
     if service.kind == "door":
         files[f"{folder}/envoy.yaml"] = text = gateway.door(plan)
         return [text]
