@@ -40,8 +40,8 @@ def build(
     """The model a profile describes, its fallbacks behind it.
 
     `key` is the profile's own; `keys` are those of its fallbacks, by name of secret. `bearer` is
-    asked before each request for what is sent instead, where a gateway adds the key; `cas` are files
-    of CAs trusted besides the public ones. Raises
+    asked before each request for what is sent instead, where a gateway adds the key; `cas` are CA
+    files trusted besides the public ones. Raises
     OperatorError for an unknown provider or a missing key, now, and for a model that fails, later.
     """
     known = {**(keys or {}), **({profile.secret: key} if profile.secret and key else {})}
