@@ -16,7 +16,7 @@ from seawall.render.files import Rendered
 from seawall.render.topology import topology
 from seawall.wire import places
 
-from . import addresses, folder, mounted, package
+from . import addresses, enforced, folder, mounted, package
 from .docker import Docker
 
 STATE = "state.json"
@@ -91,6 +91,8 @@ class ComposeEngine:
                 "--offline needs a script, and the spec names none",
                 "Add `script: FILE`, or drop --offline to use real models",
             )
+        info = json.loads(self.docker.ask("info", "--format", "json"))
+        enforced.refuse_missing(self.plan, enforced.of_docker(info))
         keys = {} if options.offline else mounted.resolve(self.plan, self.spec_folder)
         options.tell("files")
         made = self.rendered(options)
