@@ -115,8 +115,8 @@ def mesh(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[har
     spec = load(mesh.folder / "seawall.yaml", "test")
     plan = quick(compile_plan(spec, read(spec)))
     made = ComposeEngine(
-        plan=plan, spec_folder=mesh.folder, project=mesh.project, script=spec.script,
-        ca_bundle=spec.build.ca_bundle, base=spec.images.get("base"),
+        plan=plan, spec_folder=mesh.folder, name=mesh.project, script=spec.script,
+        ca_bundle=spec.build.ca_bundle, base=spec.images["base"],
     )  # fmt: skip
     hooked = f"{mesh.project}-hooked"
     try:

@@ -22,7 +22,7 @@ from seawall.render.dockerfile import BASE
 from seawall.render.files import Rendered
 from seawall.render.topology import topology
 
-from . import addresses, building, checks, folder, mounted, package, remote
+from . import addresses, building, checks, enforced, folder, mounted, package, remote
 from .difference import Change, Laid, difference
 from .progress import Progress, Silent
 from .project import PROJECT_LABEL, STATE, Project
@@ -84,6 +84,7 @@ class ComposeEngine(Project):
         keys = {} if options.offline else mounted.resolve(self.plan, self.spec_folder)
         options.progress.step("looking at the engine")
         checks.refuse(self.checks(), self.plan.controls)
+        enforced.refuse_missing(self.plan, enforced.of_docker(self.docker.info()))
         here = self.docker.is_here()
         made = self.rendered(options, here=here)
         changes = self._differences(made)

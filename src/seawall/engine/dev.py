@@ -208,7 +208,9 @@ class DevEngine:
             return self._script.model(profile.name)
         from seawall.models.providers import build
 
-        return build(profile.model, self._keys.get(profile.model.secret or ""), keys=self._keys)
+        cas = [self._options.folder / ca.path for ca in self._plan.trusted_cas]
+        key = self._keys.get(profile.model.secret or "")
+        return build(profile.model, key, keys=self._keys, cas=cas)
 
 
 def refuse_unsupported(plan: Plan) -> None:

@@ -6,7 +6,9 @@ One provider's library is imported only when a model of it is built: each costs 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seawall.errors import OperatorError
@@ -33,15 +35,17 @@ def build(
     on_retry: OnRetry | None = None,
     sleep: Callable[[float], Any] | None = None,
     bearer: Bearer | None = None,
+    cas: Sequence[Path] = (),
 ) -> Model:
     """The model a profile describes, its fallbacks behind it.
 
     `key` is the profile's own; `keys` are those of its fallbacks, by name of secret. `bearer` is
-    asked before each request for what is sent instead, where a gateway adds the key. Raises
+    asked before each request for what is sent instead, where a gateway adds the key; `cas` are CA
+    files trusted besides the public ones. Raises
     OperatorError for an unknown provider or a missing key, now, and for a model that fails, later.
     """
     known = {**(keys or {}), **({profile.secret: key} if profile.secret and key else {})}
-    making = _Making(on_retry, sleep, bearer)
+    making = _Making(on_retry, sleep, bearer, cas)
     first = _patient(profile, key, making)
     if not profile.fallbacks:
         return first
@@ -53,6 +57,7 @@ def build(
             on_retry=on_retry,
             sleep=sleep,
             bearer=bearer,
+            cas=cas,
         )
         for other in profile.fallbacks
     ]
@@ -67,11 +72,12 @@ class _Making(NamedTuple):
     on_retry: OnRetry | None
     sleep: Callable[[float], Any] | None
     bearer: Bearer | None
+    cas: Sequence[Path] = ()
 
 
 def _patient(profile: ModelProfile, key: str | None, making: _Making) -> Model:
     provider, _, name = profile.ref.partition(":")
-    makers: dict[str, Callable[[ModelProfile, str, str, Bearer | None], Model]] = {
+    makers: dict[str, Callable[[ModelProfile, str, str, _Making], Model]] = {
         "anthropic": _anthropic,
         "openai": _openai,
     }
@@ -90,7 +96,7 @@ def _patient(profile: ModelProfile, key: str | None, making: _Making) -> Model:
     patience = Patience(profile, key, making.on_retry)
     if making.sleep is not None:
         patience = Patience(profile, key, making.on_retry, making.sleep)
-    made = makers[provider](profile, name, key or NO_KEY, making.bearer)
+    made = makers[provider](profile, name, key or NO_KEY, making)
     return RetryingModel(made, patience)
 
 
@@ -103,14 +109,14 @@ def _no_key(profile: ModelProfile, provider: str) -> OperatorError:
     )
 
 
-def _anthropic(profile: ModelProfile, name: str, key: str, bearer: Bearer | None) -> Model:
+def _anthropic(profile: ModelProfile, name: str, key: str, making: _Making) -> Model:
     from anthropic import AsyncAnthropic
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
     from .model_errors import HOMES
 
-    http = _http_client(profile, bearer)
+    http = _http_client(profile, making)
     client = AsyncAnthropic(
         api_key=key,
         base_url=profile.gateway_url or profile.base_url or HOMES["anthropic"],
@@ -118,11 +124,11 @@ def _anthropic(profile: ModelProfile, name: str, key: str, bearer: Bearer | None
         max_retries=0,
     )
     provider = AnthropicProvider(anthropic_client=client)
-    _own(provider, http, profile, bearer)
+    _own(provider, http, profile, making)
     return AnthropicModel(name, provider=provider, settings=_settings(profile))
 
 
-def _openai(profile: ModelProfile, name: str, key: str, bearer: Bearer | None) -> Model:
+def _openai(profile: ModelProfile, name: str, key: str, making: _Making) -> Model:
     from openai import AsyncOpenAI
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.profiles.openai import OpenAIModelProfile
@@ -131,7 +137,7 @@ def _openai(profile: ModelProfile, name: str, key: str, bearer: Bearer | None) -
 
     from .model_errors import HOMES
 
-    http = _http_client(profile, bearer)
+    http = _http_client(profile, making)
     base_url = profile.base_url or HOMES["openai"]
     url = profile.gateway_url or base_url
     client = AsyncOpenAI(api_key=key, base_url=url, http_client=http, max_retries=0)
@@ -139,14 +145,14 @@ def _openai(profile: ModelProfile, name: str, key: str, bearer: Bearer | None) -
     # Ollama knows only `max_tokens`; OpenAI's own newer models know only `max_completion_tokens`.
     if base_url == HOMES["openai"] or re.match(r"(gpt-\d|o\d)", name):
         ours = OpenAIProvider(openai_client=client)
-        _own(ours, http, profile, bearer)
+        _own(ours, http, profile, making)
         return OpenAIChatModel(name, provider=ours, settings=settings)
     theirs = OpenAICompatibleProvider(
         "openai-compatible",
         openai_client=client,
         profile=OpenAIModelProfile(openai_chat_supports_max_completion_tokens=False),
     )
-    _own(theirs, http, profile, bearer)
+    _own(theirs, http, profile, making)
     return OpenAIChatModel(name, provider=theirs, settings=settings)
 
 
@@ -159,8 +165,10 @@ def _settings(profile: ModelProfile) -> ModelSettings:
     return settings
 
 
-def _http_client(profile: ModelProfile, bearer: Bearer | None) -> httpx2.AsyncClient:
+def _http_client(profile: ModelProfile, making: _Making) -> httpx2.AsyncClient:
     import httpx2
+
+    bearer = making.bearer
 
     async def identify(request: httpx2.Request) -> None:
         assert bearer is not None  # noqa: S101 - only then is it a hook
@@ -176,13 +184,21 @@ def _http_client(profile: ModelProfile, bearer: Bearer | None) -> httpx2.AsyncCl
         follow_redirects=False,
         event_hooks={"request": [identify] if bearer else []},
         trust_env=bearer is None,
+        verify=_trusting(making.cas) if making.cas else True,
     )
 
 
-def _own(
-    provider: Any, http: httpx2.AsyncClient, profile: ModelProfile, bearer: Bearer | None
-) -> None:
+def _trusting(cas: Sequence[Path]) -> ssl.SSLContext:
+    import httpx2
+
+    context = httpx2.create_ssl_context()
+    for file in cas:
+        context.load_verify_locations(file)
+    return context
+
+
+def _own(provider: Any, http: httpx2.AsyncClient, profile: ModelProfile, making: _Making) -> None:
     # pydantic-ai closes a client when the agent that uses it closes, and makes it anew on another
     # event loop, but only one that it made itself; a client with retries off must come from us.
     provider._own_http_client = http
-    provider._http_client_factory = lambda: _http_client(profile, bearer)
+    provider._http_client_factory = lambda: _http_client(profile, making)

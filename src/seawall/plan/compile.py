@@ -53,6 +53,7 @@ def compile_plan(spec: Spec, sources: Sources) -> Plan:
         door=Door(),
         secrets=secrets(spec, connections),
         controls=controls(spec),
+        trusted_cas=_files(sources, list(spec.trusted_cas)),
     )
 
 

@@ -146,6 +146,8 @@ class Plan(Message):
     door: Door = Door()
     secrets: tuple[Secret, ...] = ()
     controls: tuple[Control, ...] = ()
+    trusted_cas: tuple[SourceFile, ...] = ()
+    """CA certificates that gateways trust besides the public ones."""
 
     def agents(self) -> tuple[Workload, ...]:
         """The workloads whose profile is an agent's, by name."""

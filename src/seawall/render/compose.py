@@ -62,6 +62,9 @@ def render(plan: Plan, options: ComposeOptions, package: Mapping[str, str]) -> R
     made.files |= {f"locks/{name}": text for name, text in locks(shape).items()}
     digests = {s.name: _workload(plan, shape, s, options, made) for s in shape.services}
     made.copies += [Copy("package", part, f"seawall/{part}") for part in _parts(shape)]
+    made.copies += [
+        Copy("spec", ca.path, f"trusted/{n}.pem") for n, ca in enumerate(plan.trusted_cas)
+    ]
     images = {
         s.name: image(plan, s, options.base, package, digests[s.name]) for s in shape.services
     }
@@ -108,7 +111,7 @@ def _workload(
         if not options.offline:
             for secret in gateway.credentials(service):
                 files[f"{folder}/{secret}.yaml"] = gateway.key_file(secret)
-        return [text]
+        return [text, *(f"{ca.path} {ca.digest}" for ca in plan.trusted_cas)]
     if service.kind == "door":
         files[f"{folder}/envoy.yaml"] = text = gateway.door(plan)
         return [text]
@@ -153,11 +156,20 @@ def _service(plan: Plan, service: Service, options: ComposeOptions, digest: str)
         "build": build,
         "user": f"{service.uid}:{service.uid}",
         **({"scale": replicas} if replicas != 1 else {}),
+        **_loosened(service),
         **limited(_limits_of(service)),
         "networks": {a.network: _attachment(a) for a in service.networks},
         **({"volumes": mounts} if mounts else {}),
         **(_published(options) if service.kind == "door" else {}),
     }
+
+
+def _loosened(service: Service) -> dict[str, Any]:
+    """What the spec's `allow_…` keys take back, for this workload and not for its gateway."""
+    allows = service.workload.allows if service.workload and service.kind != "gateway" else ()
+    if "allow_writable_root" not in allows:
+        return {}
+    return {"read_only": Why(False, "The spec says allow_writable_root.")}
 
 
 def _limits_of(service: Service) -> Limits:

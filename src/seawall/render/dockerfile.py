@@ -149,11 +149,12 @@ def _final(plan: Plan, service: Service) -> str:
     title = f'LABEL org.opencontainers.image.title="{plan.name}/{service.name}"'
     if role(service) == "gateway":
         name = service.name
+        trusted = _TRUSTED if plan.trusted_cas and service.kind == "gateway" else ""
         return f"""\
 # An invalid configuration ends the build, so it never replaces a valid one.
 FROM gateway AS {name}-checked
 COPY workloads/{name} /etc/envoy
-RUN ["envoy", "--mode", "validate", "-c", "/etc/envoy/envoy.yaml", "--log-level", "error"]
+{trusted}RUN ["envoy", "--mode", "validate", "-c", "/etc/envoy/envoy.yaml", "--log-level", "error"]
 FROM gateway AS {name}
 COPY --from={name}-checked /etc/envoy /etc/envoy
 {title}
@@ -166,6 +167,13 @@ USER {user}
         # A new volume takes its owner from here.
         lines.append(f"COPY --from=builder --chown={user} /empty {places.DATA}")
     return "\n".join([*lines, title, f"USER {user}", ""])
+
+
+_TRUSTED = f"""\
+COPY trusted /tmp/trusted
+RUN for file in {envoy.CA_FILE} /tmp/trusted/*; do cat "$file" && echo; done \
+    > {envoy.OWN_CA_FILE} && touch -d @0 {envoy.OWN_CA_FILE} /etc/envoy
+"""
 
 
 def writes_data(workload: Workload | None) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 
 TYPES = "type.googleapis.com/envoy"
 CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
+OWN_CA_FILE = "/etc/envoy/ca-certificates.crt"
+"""The public CAs with those that the spec trusts besides them (`dockerfile.py` makes it)."""
 HEALTH_PORT = 9000
 CONNECT_SECONDS = 5
 BUFFER_BYTES = 1024**2
@@ -106,6 +108,12 @@ def route(name: str, prefix: str, cluster: str, **action: Any) -> dict[str, Any]
     }
 
 
+def one(name: str, path: str, cluster: str, **action: Any) -> dict[str, Any]:
+    """POST to `path` goes to a cluster, and nothing else of that server is reached."""
+    post = {"name": ":method", "string_match": {"exact": "POST"}}
+    return {**route(name, "", cluster, **action), "match": {"path": path, "headers": [post]}}
+
+
 def refusal(status: int, body: str) -> dict[str, Any]:
     """Everything that no route before it takes."""
     return {
@@ -145,13 +153,13 @@ def cluster(name: str, host: str, port: int, **fields: Any) -> dict[str, Any]:
     }
 
 
-def tls(host: str) -> dict[str, Any]:
-    """To a server that proves to be `host`, by the CAs of the image."""
+def tls(host: str, ca_file: str = CA_FILE) -> dict[str, Any]:
+    """To a server that proves to be `host`, by the CAs of a file in the image."""
     context = {
         "sni": host,
         "common_tls_context": {
             "validation_context": {
-                "trusted_ca": {"filename": CA_FILE},
+                "trusted_ca": {"filename": ca_file},
                 "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": host}}],
             }
         },

@@ -7,6 +7,7 @@ has the keeper check the lease, and adds keys that the agent never sees.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ from .topology import GATEWAY_HOST, Service, Topology, service_name
 IDENTITY = (headers.AGENT, headers.RUN, headers.TASK)
 NEVER_OUTSIDE = ("authorization", "x-api-key", "cookie", "proxy-authorization", "x-seawall-step")
 """What an agent sends that no provider is told: a lease token is not for them."""
+CALLS = {"anthropic": "/v1/messages", "openai": "/chat/completions"}
+"""What a model is asked by, after its server's base URL."""
 SILENCE_SECONDS_MORE = 30
 """How much longer a gateway waits for a byte than the agent: the agent's words are better."""
 TAKE_SECONDS = 60
@@ -43,7 +46,7 @@ def gateway(plan: Plan, topology: Topology, service: Service, *, offline: bool) 
     clusters = [
         envoy.cluster("keeper", "keeper", places.KEEPER_PORT),
         *(_tool_cluster(grant.tool) for grant in profile.tools),
-        *(_model_cluster(n, m, service.links, offline) for n, m in enumerate(models)),
+        *_model_clusters(plan, models, service.links, offline=offline),
     ]
     filters = [envoy.headers(IDENTITY, {headers.AGENT: name}), _lease_check(name)]
     manager = envoy.http("agent", routes, filters, access_log=envoy.log(agent=name))
@@ -114,11 +117,12 @@ def _tool_route(grant: ToolGrant) -> dict[str, Any]:
 def _model_route(number: int, model: ModelProfile, offline: bool) -> dict[str, Any]:
     url = urlsplit(base_url(model))
     silence = f"{model.timeout_seconds + SILENCE_SECONDS_MORE:g}s"
-    name = f"model {model.ref}"
     path = url.path.rstrip("/") if not offline else _offline_path(model)
-    to = envoy.route(name, f"{places.MODELS_PATH}/{number}/", f"model-{number}",
-                     prefix_rewrite=f"{path}/", idle_timeout=silence,
-                     host_rewrite_literal=url.hostname)  # fmt: skip
+    # One call alone: a key also opens the account's files, batches, other people's conversations.
+    call = CALLS[model.ref.partition(":")[0]]
+    to = envoy.one(f"model {model.ref}", f"{places.MODELS_PATH}/{number}{call}", f"model-{number}",
+                   prefix_rewrite=f"{path}{call}", idle_timeout=silence,
+                   host_rewrite_literal=url.hostname)  # fmt: skip
     # The script is told which agent asks; no one else outside is.
     hidden = NEVER_OUTSIDE if offline else (*NEVER_OUTSIDE, *IDENTITY)
     return {**to, "request_headers_to_remove": list(hidden)}
@@ -143,18 +147,25 @@ def _tool_cluster(tool: str) -> dict[str, Any]:
     return envoy.cluster(_tool(tool), _tool(tool), places.BRIDGE_PORT)
 
 
-def _model_cluster(
-    number: int, model: ModelProfile, links: tuple[Link, ...], offline: bool
-) -> dict[str, Any]:
-    name = f"model-{number}"
+def _model_clusters(
+    plan: Plan, models: Sequence[ModelProfile], links: tuple[Link, ...], *, offline: bool
+) -> list[dict[str, Any]]:
+    names = {f"model-{number}": model for number, model in enumerate(models)}
     if offline:
-        return envoy.cluster(name, "models", places.MODELS_PORT)
+        return [envoy.cluster(name, "models", places.MODELS_PORT) for name in names]
+    ca_file = envoy.OWN_CA_FILE if plan.trusted_cas else envoy.CA_FILE
+    return [_model_cluster(name, model, links, ca_file) for name, model in names.items()]
+
+
+def _model_cluster(
+    name: str, model: ModelProfile, links: tuple[Link, ...], ca_file: str
+) -> dict[str, Any]:
     url = urlsplit(base_url(model))
     host = url.hostname or ""
     secure = url.scheme == "https"
     port = url.port or (443 if secure else 80)
     link = next(k for k in links if k.target == f"outside/{host}" and k.port == port)
-    fields = envoy.tls(host) if secure else {}
+    fields = envoy.tls(host, ca_file) if secure else {}
     if link.credential is not None:
         fields |= envoy.upstream(_injector(link.credential))
     return envoy.cluster(name, host, port, **fields)

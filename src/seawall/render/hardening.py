@@ -29,8 +29,18 @@ def hardened(seccomp: str) -> dict[str, Any]:
             {
                 "core": Flow({"soft": 0, "hard": 0}),
                 "nofile": Flow({"soft": OPEN_FILES, "hard": OPEN_FILES}),
+                "msgqueue": Flow({"soft": 0, "hard": 0}),
             },
-            "No core file, which could hold a secret; and no flood of open files.",
+            "No core file, which could hold a secret; no flood of open files; no message queues.",
+        ),
+        "sysctls": Why(
+            {
+                "net.ipv4.ip_forward": 0,
+                "net.ipv4.conf.all.arp_ignore": 1,
+                "net.ipv4.ping_group_range": "1 0",
+            },
+            "Containers take these from the host, and a host with Docker forwards. A gateway on\n"
+            "several networks routes nothing between them, and shows each only its address there.",
         ),
         "logging": Why(
             {"driver": "local", "options": Flow({"max-size": LOG_SIZE, "max-file": LOG_FILES})},
@@ -48,6 +58,7 @@ def limited(limits: Limits) -> dict[str, Any]:
         "memswap_limit": limits.memory_bytes,
         "cpus": limits.cpus,
         "pids_limit": limits.pids,
+        "shm_size": limits.tmpfs_bytes,
         "tmpfs": [
             f"/tmp:size={limits.tmpfs_bytes},mode=1777,noexec,nosuid,nodev",  # noqa: S108 - the container's
         ],

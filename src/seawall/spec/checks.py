@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from . import money
 from .agents import AgentKeys, BuildAgent
-from .faults import Faults, Path, nearest
+from .faults import Faults, Path, Place, nearest
 from .marked import marked_functions
 from .model import Spec
+from .reading import read_text
 from .tools import MEMORY_FUNCTIONS, FunctionsSpec, MemorySpec, SandboxSpec, ToolKeys, UrlSpec
 from .units import is_loopback
 
@@ -69,11 +70,28 @@ def check(spec: Spec, known: Known, faults: Faults) -> None:
     if not is_loopback(spec.door.address):
         fault = "is not this machine's alone, and the door speaks HTTP without TLS"
         checker.add(("door", "address"), fault, "Use 127.0.0.1, with a TLS proxy before it")
+    if spec.build.ca_bundle is not None:
+        checker.file(("build", "ca_bundle"), spec.build.ca_bundle)
+    for index, name in enumerate(spec.trusted_cas):
+        _certificates(checker, ("trusted_cas", index), name)
+    _repeated(checker, ("trusted_cas",), spec.trusted_cas)
     functions = {name: _tool(checker, name, tool) for name, tool in spec.tools.items()}
     for name, agent in spec.agents.items():
         _agent(checker, name, agent, functions)
     money.check_models(checker)
     money.check_secrets(checker)
+
+
+def _certificates(checker: Checker, path: Path, name: str) -> None:
+    """A file of CA certificates, and nothing that must not go into an image."""
+    file = checker.file(path, name)
+    text = read_text(file, Place(str(file)), checker.faults) if file else None
+    if text is None:
+        return
+    if "PRIVATE KEY-----" in text:
+        checker.add(path, f"{name!r} holds a private key", "Name a file with certificates alone")
+    elif "-----BEGIN CERTIFICATE-----" not in text:
+        checker.add(path, f"{name!r} holds no certificate", "Name a PEM file")
 
 
 def _agent(

@@ -181,6 +181,10 @@ class Spec(SpecModel):
     services: dict[Name, Service] = Field({}, description="What runs already: host:port, by name.")
     door: DoorKeys = Field(DoorKeys(), description="The one published port.")
     build: Build = Field(Build(), description="How images are built.")
+    trusted_cas: tuple[Text, ...] = Field(
+        (),
+        description="Files with CA certificates (PEM) that gateways trust besides the public ones.",
+    )
     images: dict[Name, Text] = Field({}, description="Images to build on instead of the default.")
     script: Text | None = Field(None, description="The scripted models' turns, for --offline.")
     allow_missing_controls: tuple[Text, ...] = Field(

@@ -45,6 +45,9 @@ def read(spec: Spec) -> Sources:
             path = folder / agent.instructions_file
             prompts[name] = read_text(path, Place(str(path)), faults) or ""
             digests[agent.instructions_file] = _digest(prompts[name].encode())
+    for index, name in enumerate(spec.trusted_cas):
+        at: Path = ("trusted_cas", index)
+        digests[name] = _tree_digest(spec, folder / name, at, faults)
     for at, code in _code(spec):
         digests[code] = _tree_digest(spec, folder / code, at, faults)
     faults.raise_any()

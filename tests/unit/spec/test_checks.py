@@ -101,6 +101,26 @@ def test_folders_and_files_that_are_missing_are_told(faults: Faults) -> None:
         assert f"there is no {name}" in found
 
 
+def test_missing_files_of_certificates_are_told_at_check(faults: Faults) -> None:
+    text = HEAD + "agents: {a: {}}\nbuild: {ca_bundle: site.pem}\ntrusted_cas: [own.pem]\n"
+    text += "script: offline.yaml\n"
+    found = "\n".join(faults(text))
+    for place in ("build/ca_bundle: there is no file 'site.pem'", "'own.pem'", "'offline.yaml'"):
+        assert place in found
+
+
+@pytest.mark.parametrize(
+    ("holds", "expected"),
+    [
+        ("hello\n", "trusted_cas/0: 'own.pem' holds no certificate"),
+        ("-----BEGIN PRIVATE KEY-----\n", "trusted_cas/0: 'own.pem' holds a private key"),
+    ],
+)
+def test_a_trusted_ca_must_be_certificates_alone(faults: Faults, holds: str, expected: str) -> None:
+    (fault,) = faults(HEAD + "agents: {a: {}}\ntrusted_cas: [own.pem]\n", own__pem=holds)
+    assert expected in fault
+
+
 def test_no_model_at_all_is_told(faults: Faults) -> None:
     (fault,) = faults("seawall: 1\nname: m\nmain: a\nagents: {a: {}}\n")
     assert "agents/a: has no model, and there is no default" in fault

@@ -18,6 +18,8 @@ FILES = {
     "team/agent.py": "def build() -> None: ...\n",
     "agents/custom/Dockerfile": "FROM scratch\n",
     "keys/serp.txt": "not a real key\n",
+    "certs/site.pem": "-----BEGIN CERTIFICATE-----\n",
+    "certs/hall-ca.pem": "-----BEGIN CERTIFICATE-----\n",
     "library/a.md": "# A\n",
     "offline.yaml": "",
 }
