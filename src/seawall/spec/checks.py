@@ -8,13 +8,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path as File
+from pathlib import PurePosixPath
 from typing import Any
 
 from . import money
-from .agents import AgentKeys, BuildAgent
-from .faults import Faults, Path, nearest
+from .agents import AgentKeys, BuildAgent, EntryAgent
+from .base import RequirementKeys
+from .faults import Faults, Path, Place, nearest
 from .marked import marked_functions
 from .model import Spec
+from .reading import read_text
+from .requirements import read_pins
 from .tools import MEMORY_FUNCTIONS, FunctionsSpec, MemorySpec, SandboxSpec, ToolKeys, UrlSpec
 from .units import is_loopback
 
@@ -61,6 +65,15 @@ class Checker:
         self.add(path, f"there is no {kind} {name!r}", "Paths are relative to the spec's folder")
         return None
 
+    def inside(self, path: Path, name: str) -> bool:
+        """Whether `name` stays below the spec's folder, as what goes into an image must."""
+        pure = PurePosixPath(name)
+        if not pure.is_absolute() and ".." not in pure.parts and pure.parts:
+            return True
+        remedy = "Move it there: images are made from that folder alone"
+        self.add(path, "is not below the spec's folder", remedy)
+        return False
+
 
 def check(spec: Spec, known: Known, faults: Faults) -> None:
     """Note every fault in how the parts of the spec fit together."""
@@ -84,6 +97,8 @@ def _agent(
         checker.file((*here, "instructions"), agent.instructions_file)
     if isinstance(agent, BuildAgent):
         checker.file((*here, "build"), agent.build, folder=True)
+    if isinstance(agent, EntryAgent):
+        _requirements(checker, here, agent)
     _repeated(checker, (*here, "delegates"), agent.delegates)
     _repeated(checker, (*here, "tools"), agent.tools)
     for index, other in enumerate(agent.delegates):
@@ -116,12 +131,15 @@ def _grant(
         checker.add(path, f"the tool {tool!r} has no function {pattern!r}", remedy)
 
 
-def _tool(checker: Checker, name: str, tool: ToolKeys) -> tuple[str, ...] | None:
+def _tool(checker: Checker, called: str, tool: ToolKeys) -> tuple[str, ...] | None:
     """Check a tool; the functions it is known to have, None when only running it would tell."""
-    here: Path = ("tools", name)
+    here: Path = ("tools", called)
     _shared(checker, here, tool)
     match tool:
         case FunctionsSpec():
+            _requirements(checker, here, tool)
+            for index, name in enumerate(tool.files):
+                _extra(checker, (*here, "files", index), name)
             return _functions(checker, (*here, "functions"), tool.functions)
         case MemorySpec():
             _memory(checker, (*here, "memory"), tool)
@@ -137,7 +155,7 @@ def _tool(checker: Checker, name: str, tool: ToolKeys) -> tuple[str, ...] | None
 
 
 def _functions(checker: Checker, path: Path, name: str) -> tuple[str, ...] | None:
-    file = checker.file(path, name)
+    file = checker.file(path, name) if checker.inside(path, name) else None
     if file is None:
         return None
     functions = marked_functions(file, str(file), checker.faults)
@@ -146,6 +164,22 @@ def _functions(checker: Checker, path: Path, name: str) -> tuple[str, ...] | Non
         checker.add(path, f"no function in {name} is marked @tool", remedy)
         return None
     return functions
+
+
+def _extra(checker: Checker, path: Path, name: str) -> None:
+    if checker.inside(path, name) and not (checker.spec.home.folder / name).exists():
+        checker.add(path, f"there is no {name!r}", "Paths are relative to the spec's folder")
+
+
+def _requirements(checker: Checker, here: Path, keys: RequirementKeys) -> None:
+    name, path = keys.requirements, (*here, "requirements")
+    file = checker.file(path, name) if name and checker.inside(path, name) else None
+    text = read_text(file, Place(str(file)), checker.faults) if file else None
+    if text is None:
+        return
+    _, faults = read_pins(text, unhashed=keys.allow_unhashed_requirements)
+    for fault in faults:
+        checker.faults.add(Place(str(file), fault.line), path, fault.fault, fault.remedy)
 
 
 def _memory(checker: Checker, path: Path, tool: MemorySpec) -> None:
