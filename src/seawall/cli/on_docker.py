@@ -37,7 +37,6 @@ def engine(args: argparse.Namespace) -> ComposeEngine:
         docker=Docker(args.context),
         ca_bundle=spec.build.ca_bundle,
         script=spec.script,
-        base=spec.images.get("base"),
         door_port=spec.door.port,
         door_address=spec.door.address,
     )

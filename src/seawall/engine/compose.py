@@ -44,7 +44,6 @@ class ComposeEngine:
     docker: Docker = field(default_factory=Docker)
     ca_bundle: str | None = None
     script: str | None = None
-    base: str | None = None
     door_port: int | None = None
     door_address: str = "127.0.0.1"
 
@@ -55,19 +54,16 @@ class ComposeEngine:
 
     def rendered(self, options: UpOptions) -> Rendered:
         """The project's files, with the addresses it has or may have here."""
-        given: dict[str, Any] = {"base": self.base} if self.base else {}
         chosen = ComposeOptions(
             project=self.project,
             within=self._within(),
             registry=options.registry,
             offline=options.offline,
-            script=self.script,
             ca_bundle=self.ca_bundle,
             door_port=self.door_port,
             door_address=self.door_address,
-            **given,
         )
-        return render(self.plan, chosen, package.digests())
+        return render(self.plan, chosen, package.code())
 
     def lay(self, home: Path, options: UpOptions) -> None:
         """Write the project into a folder, for an engine that knows nothing of Seawall."""

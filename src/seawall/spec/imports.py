@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path as File
 
 OURS = "seawall"
-"""Never taken from beside a tool: a checkout of Seawall may lie there, and the image has its own."""
+"""Never taken from beside a tool: it may be a checkout, and the image has its own."""
 MODULES_MAX = 1000
 
 

@@ -4,6 +4,8 @@ PROFILE = "/seawall/profile.json"
 """The workload's own profile (`wire/profiles.py`)."""
 FILES = "/seawall/files"
 """The author's files, at the paths that the spec gives them."""
+MODEL = "/seawall/model"
+"""Memory's embedding model, made when the image is built."""
 SECRETS = "/run/secrets"
 """One file a secret, named after it."""
 DOOR_TOKEN = "door-token"  # noqa: S105 - a file's name
