@@ -179,8 +179,8 @@ def role_stages(plan: Plan, name: Role) -> str:
     return (_ground(plan, on) if on else "") + text
 
 
-_MEMORY = f"""\
-COPY --from=model {places.MODEL} {places.MODEL}
+_MEMORY = """\
+COPY --from=model /seawall /seawall
 # Chroma and ONNX Runtime tell their makers nothing.
 ENV HOME=/tmp ORT_DISABLE_TELEMETRY=1 ANONYMIZED_TELEMETRY=False
 """
@@ -199,12 +199,13 @@ def _final(plan: Plan, service: Service) -> str:
         lines = [*_own_files(plan, service), *_own_packages(plan, service)]
         lines += [f"FROM image.{kind} AS {name}"]
         if _requirements(service):
-            lines.append(f"COPY --from={name}.packages /seawall/user /seawall/user")
+            lines.append(f"COPY --from={name}.packages /seawall /seawall")
         lines.append(f"COPY --from={name}.files /out /seawall")
     if writes_data(service.workload):
-        # A new volume takes its owner from here.
+        # A new volume takes its owner from this folder. Copied with its parent: a folder that COPY
+        # makes itself has the time of the build, and then no two layers are the same.
         owner = user.removeprefix("USER ")
-        lines.append(f"COPY --from=builder --chown={owner} /empty {places.DATA}")
+        lines.append(f"COPY --from=builder --chown={owner} /empty /")
     return "\n".join([*lines, title, user, ""])
 
 
