@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     library = readable_folder("--library", args.library)
     if args.question is not None:
         mesh = _load(args)
+        _tell_packages(mesh)
         return asyncio.run(_once(mesh, args, library))
     return _prompt(args, library)
 
@@ -50,6 +51,13 @@ def _load(args: argparse.Namespace) -> Mesh:
     from seawall.mesh import Mesh
 
     return Mesh.load(args.file, args.env)
+
+
+def _tell_packages(mesh: Mesh) -> None:
+    from seawall.engine.dev_packages import notes
+
+    for note in notes(mesh.plan):
+        print(note, file=sys.stderr)
 
 
 async def _once(mesh: Mesh, args: argparse.Namespace, library: Path | None) -> int:
@@ -136,6 +144,7 @@ def _prompt(args: argparse.Namespace, library: Path | None) -> int:
     """Ask for questions until the input ends; what was edited in between takes effect."""
     while True:
         mesh = _load(args)
+        _tell_packages(mesh)
         code = asyncio.run(_serve(mesh, args, library))
         if code is not None:
             return code

@@ -10,8 +10,8 @@ import pytest
 from seawall.errors import OperatorError
 from seawall.memory import ingest as ingest_module
 from seawall.memory.ingest import ingest
-from seawall.wire import documents
 from seawall.memory.service import MemoryService
+from seawall.wire import documents
 from seawall.wire.tools import Caller
 
 ASKER = Caller(agent="researcher", run="r")
