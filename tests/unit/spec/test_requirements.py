@@ -41,7 +41,7 @@ zope.interface == 7.0   {HASH}   # a comment
         ("six==1.17.0", "six has no hash"),
         ("-e .", "the option -e is not allowed in requirements"),
         ("-r other.txt", "the option -r is not allowed in requirements"),
-        ("--find-links=x", "the option --find-links is not allowed in requirements"),
+        ("--pre=x", "the option --pre is not allowed in requirements"),
         ("--pre", "the option --pre is not allowed in requirements"),
     ],
 )  # fmt: skip
