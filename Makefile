@@ -48,6 +48,7 @@ lock: $(BIN)/uv  ## resolve the dependencies anew into the two locks
 	@$(BIN)/uv pip compile $(LOCKED) --quiet --all-extras --group dev pyproject.toml -o requirements.lock
 	@for image in $(IMAGES); do \
 		$(BIN)/uv pip compile $(LOCKED) --quiet --group image-$$image -c requirements.lock \
+			$$(ls src/seawall/render/locks/$$image.without 2>/dev/null | sed 's/^/--excludes /') \
 			-o src/seawall/render/locks/$$image.lock || exit 1; done
 	@sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements-uv.lock | \
 		$(BIN)/uv pip compile $(LOCKED) --quiet - -o requirements-uv.lock

@@ -116,7 +116,7 @@ def mesh(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[har
     plan = quick(compile_plan(spec, read(spec)))
     made = ComposeEngine(
         plan=plan, spec_folder=mesh.folder, name=mesh.project, script=spec.script,
-        ca_bundle=spec.build.ca_bundle, base=spec.images["base"],
+        ca_bundle=spec.build.ca_bundle,
     )  # fmt: skip
     hooked = f"{mesh.project}-hooked"
     try:

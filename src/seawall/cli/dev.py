@@ -54,6 +54,13 @@ def _load(args: argparse.Namespace) -> Mesh:
     return Mesh.load(args.file, args.env)
 
 
+def _tell_packages(mesh: Mesh) -> None:
+    from seawall.engine.dev_packages import notes
+
+    for note in notes(mesh.plan):
+        print(note, file=sys.stderr)
+
+
 async def _once(mesh: Mesh, args: argparse.Namespace, library: Path | None) -> int:
     with Interrupts() as interrupts:
         async with _running(mesh, args, library) as session:
@@ -169,6 +176,7 @@ async def _prompt(args: argparse.Namespace, library: Path | None) -> int:
 
     def opened() -> Made:
         mesh = _load(args)
+        _tell_packages(mesh)
         alone = any(isinstance(bridge.source, MemoryTool) for bridge in mesh.plan.bridges())
         return Made(_running(mesh, args, library), seen(mesh, library), alone)
 

@@ -44,7 +44,6 @@ def engine(args: argparse.Namespace) -> ComposeEngine:
 
     spec = load(args.file, args.env)
     plan = compile_plan(spec, read(spec))
-    given = {"base": spec.images["base"]} if "base" in spec.images else {}
     return ComposeEngine(
         name=_project(args.name or plan.name),
         spec_folder=args.file.resolve().parent,
@@ -54,7 +53,6 @@ def engine(args: argparse.Namespace) -> ComposeEngine:
         script=spec.script,
         door_port=spec.door.port,
         door_address=spec.door.address,
-        **given,
     )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,8 @@ def _memory(source: MemoryTool, files: Path) -> Backend:
     from seawall.memory.ingest import ingest
     from seawall.memory.service import MemoryService
 
-    service = MemoryService(Path(places.DATA), Embedder.load, source)
+    model = partial(Embedder.load, Path(places.MODEL))
+    service = MemoryService(Path(places.DATA), model, source)
     documents = files / "documents"
     if documents.is_dir():
         ingest(service, documents, lambda *_: None)

@@ -51,7 +51,6 @@ class ComposeEngine(Project):
     plan: Plan = field(kw_only=True)
     ca_bundle: str | None = None
     script: str | None = None
-    base: str = BASE
     door_port: int | None = None
     door_address: str = "127.0.0.1"
 
@@ -60,7 +59,7 @@ class ComposeEngine(Project):
 
         `here`: the engine sees this machine's files.
         """
-        return render(self.plan, self._chosen(options, here=here), package.digests())
+        return render(self.plan, self._chosen(options, here=here), package.code())
 
     def services(self) -> set[str]:
         """The names of the mesh's services."""
@@ -125,7 +124,9 @@ class ComposeEngine(Project):
         if not missing:
             return
         progress.say(f"building {len(missing)} of {len(wanted)} images")
-        building.follow(self.compose("build", *missing), missing, self.base, progress)
+        building.follow(
+            self.compose("build", *missing), missing, self.plan.images.get("base", BASE), progress
+        )
 
     def push(self, progress: Progress) -> None:
         """Send every image to the registry that its name says. Raises OperatorError."""
@@ -175,10 +176,8 @@ class ComposeEngine(Project):
         return ComposeOptions(
             project=self.name,
             within=options.networks or self._within(),
-            base=self.base,
             registry=options.registry,
             offline=options.offline,
-            script=self.script,
             ca_bundle=self.ca_bundle,
             door_port=self.door_port,
             door_address=self.door_address,

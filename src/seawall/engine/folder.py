@@ -10,6 +10,7 @@ from pathlib import Path
 
 from seawall.errors import OperatorError
 from seawall.render.files import Copy, Rendered
+from seawall.spec.sources import listed, listed_documents
 
 from . import package
 
@@ -77,12 +78,9 @@ def _pairs(copy: Copy, folder: Path, spec_folder: Path) -> Iterator[tuple[Path, 
     source, target = root / copy.source, folder / copy.target
     if not source.exists():
         raise OperatorError(str(source), "is not there any more", "Put it back, or change the spec")
-    if source.is_file():
-        yield source, target
-        return
-    for part in copy.only or (".",):
-        for file in package.source_files(source / part):
-            yield file, target / file.relative_to(source)
+    found = listed_documents(source, copy.only) if copy.origin == "documents" else listed(source)
+    for file in found:
+        yield file, target / file.relative_to(source)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -1,13 +1,17 @@
 """Texts to vectors with MiniLM in ONNX Runtime, on this machine and offline.
 
 The model is built once from the weights of an installed package and kept in the user's cache
-folder. This file knows nothing of stores, agents or documents.
+folder; an image has it made. This file knows nothing of stores, agents or documents.
+
+`python3 -m seawall.memory.embed FOLDER` makes the model where an image is built.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import sys
 import tempfile
 from importlib import metadata, util
 from pathlib import Path
@@ -30,6 +34,9 @@ BATCH_MAX = 8
 """Texts in one pass: twice as fast as one by one on short texts, no different on passages."""
 THREADS_MAX = 4
 DIGEST_BYTES = 32
+MODEL = "minilm.onnx"
+TOKENIZER = "tokenizer.json"
+"""A made model's folder holds these two."""
 
 
 class Embedder:
@@ -40,13 +47,15 @@ class Embedder:
         self._tokenizer = tokenizer
 
     @classmethod
-    def load(cls) -> Self:
-        """Load the model, building and caching it first where that has not been done.
+    def load(cls, made: Path | None = None) -> Self:
+        """Load the model from `made`, or build and cache it first where that has not been done.
 
         Raises:
             OperatorError: the weights or a library are not installed, or the weights are damaged.
         """
-        weights = find_weights()
+        tell_nothing()
+        weights = None if made else find_weights()
+        folder = made or find_weights().parent
         try:
             import onnxruntime
             import tokenizers
@@ -54,15 +63,15 @@ class Embedder:
             raise OperatorError(
                 "memory", f"{error.name} is not installed", "Run: pip install 'seawall[dev]'"
             ) from error
-        onnxruntime.disable_telemetry_events()  # nothing is told to its makers
+        onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = min(THREADS_MAX, _cpus())
         options.log_severity_level = 3
         # Spinning threads would take CPU from the mesh between two calls.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        model = _model(weights)
+        model = _model(weights) if weights else _made(folder)
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        tokenizer = tokenizers.Tokenizer.from_file(str(weights.with_name("tokenizer.json")))
+        tokenizer = tokenizers.Tokenizer.from_file(str(folder / TOKENIZER))
         tokenizer.no_padding()
         tokenizer.enable_truncation(TOKENS_MAX)
         return cls(session, tokenizer)
@@ -96,6 +105,34 @@ class Embedder:
         feeds = {"input_ids": input_ids, "attention_mask": mask}
         found: Array = self._session.run(None, feeds)[0]
         return found
+
+
+def tell_nothing() -> None:
+    """Keep ONNX Runtime from telling its makers anything; call it before that is imported.
+
+    Its import alone looks for a place to keep an identifier of this device (`telemetry_1ds.cc`).
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+
+def make(folder: Path) -> None:
+    """Build the model into `folder`, for `Embedder.load` to find without the weights.
+
+    Raises:
+        OperatorError: the weights are not installed, or damaged.
+    """
+    weights = find_weights()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MODEL).write_bytes(_build(weights))
+    shutil.copyfile(weights.with_name(TOKENIZER), folder / TOKENIZER)
+
+
+def _made(folder: Path) -> bytes:
+    try:
+        return (folder / MODEL).read_bytes()
+    except OSError as error:
+        fault = f"the embedding model cannot be read: {error.strerror}"
+        raise OperatorError(str(folder), fault, "Build the image anew") from error
 
 
 def find_weights() -> Path:
@@ -201,3 +238,7 @@ def _cpus() -> int:
     if hasattr(os, "sched_getaffinity"):  # Linux: what this process may use, not what there is
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))

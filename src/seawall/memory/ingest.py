@@ -7,8 +7,6 @@ thread.
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,16 +16,13 @@ from seawall.errors import OperatorError
 from seawall.memory.chunk import CHUNKER_VERSION, cut, is_known
 from seawall.memory.passage import Piece
 from seawall.memory.service import MemoryService
+from seawall.wire.documents import FILES_MAX, unfit, walk
 
-FILE_BYTES_MAX = 1024**2
-FILES_MAX = 5000
 FILE_CHUNKS_MAX = 500
 CHUNKS_MAX = 20_000
 """Chunks of the whole folder."""
 BATCH_CHUNKS = 32
 """Chunks embedded between two looks at the store, so that recall need not wait for long."""
-IGNORED = {"node_modules", "__pycache__", "venv", "dist", "build", "target"}
-"""Folders of things that others made; hidden ones are ignored as well."""
 
 Progress = Callable[[int, int, str], None]
 """Called with files done, files in all, and the file at hand."""
@@ -174,8 +169,12 @@ def _documents(folder: Path, only: Sequence[str], skipped: list[Skipped]) -> Ite
     except OSError as error:
         fault = f"cannot be read: {error.strerror}"
         raise OperatorError(str(folder), fault, "Name a folder of documents") from error
+
+    def skip(left_out: Path, reason: str) -> None:
+        skipped.append(Skipped(left_out.relative_to(root).as_posix() + "/", reason))
+
     count = 0
-    for path in _walk(root, only, skipped):
+    for path in walk(root, only, skip):
         name = path.relative_to(root).as_posix()
         if count >= FILES_MAX:
             skipped.append(Skipped(name, f"more than {FILES_MAX} files"))
@@ -189,45 +188,15 @@ def _documents(folder: Path, only: Sequence[str], skipped: list[Skipped]) -> Ite
         yield _Document(name, text, hashlib.sha256(stamp).hexdigest()[:32])
 
 
-def _walk(root: Path, only: Sequence[str], skipped: list[Skipped]) -> Iterator[Path]:
-    for top, folders, files in os.walk(root):
-        here = Path(top)
-        for name in sorted(folders):
-            reason = _ignored(here / name)
-            if reason:
-                skipped.append(Skipped((here / name).relative_to(root).as_posix() + "/", reason))
-        folders[:] = sorted(name for name in folders if not _ignored(here / name))
-        for path in sorted(here / name for name in files):
-            name = path.relative_to(root).as_posix()
-            if not only or any(name == one or name.startswith(f"{one}/") for one in only):
-                yield path
-
-
-def _ignored(folder: Path) -> str:
-    if folder.name.startswith("."):
-        return "hidden"
-    if folder.name in IGNORED:
-        return "made by tools"
-    return "a link to a folder" if folder.is_symlink() else ""
-
-
 def _read(root: Path, path: Path) -> str | Skipped:
     name = path.relative_to(root).as_posix()
-    if path.name.startswith("."):
-        return Skipped(name, "hidden")
-    if not is_known(path):
+    if not path.name.startswith(".") and not is_known(path):
         return Skipped(name, "not a kind of text that is indexed")
     try:
-        real = path.resolve(strict=True)
-        # A link out of the folder could hand an agent any file of the user's.
-        if not real.is_relative_to(root):
-            return Skipped(name, "a link that leaves the folder")
-        about = real.stat()
-        if not stat.S_ISREG(about.st_mode):  # a pipe would block for ever
-            return Skipped(name, "not a regular file")
-        if about.st_size > FILE_BYTES_MAX:
-            return Skipped(name, f"larger than {FILE_BYTES_MAX} bytes")
-        raw = real.read_bytes()
+        reason = unfit(root, path)
+        if reason:
+            return Skipped(name, reason)
+        raw = path.read_bytes()
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, on Python 3.11
         return Skipped(name, f"cannot be read: {getattr(error, 'strerror', None) or error}")
     if b"\0" in raw:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from seawall.errors import Refused
-from seawall.memory.embed import SPACE
+from seawall.memory.embed import SPACE, tell_nothing
 from seawall.memory.passage import (
     ENTRIES_MAX,
     LISTED_MAX,
@@ -60,6 +60,7 @@ def preload() -> None:
     Imports of two threads that meet in one package can fail, so a process with much to import does
     it all in one thread and calls this there. What is not installed is told by the first call.
     """
+    tell_nothing()
     for name in ("chromadb", "onnxruntime", "tokenizers"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

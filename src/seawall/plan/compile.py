@@ -26,7 +26,7 @@ from seawall.wire.profiles import (
 from .controls import controls, faults
 from .links import links, secrets
 from .model import Door, Limits, Plan, Recipe, SourceFile, Workload
-from .tools import bridge, recipe
+from .tools import bridge, files, recipe, requirements
 
 UID_FIRST = 20_000
 UIDS = 40_000
@@ -42,7 +42,7 @@ def compile_plan(spec: Spec, sources: Sources) -> Plan:
     if found:
         raise SpecError(found)
     workloads = _numbered(
-        (_keeper(spec), _broker(spec), *_agents(spec, sources), *_tools(spec, sources))
+        (_keeper(spec), _broker(), *_agents(spec, sources), *_tools(spec, sources))
     )
     connections = links(spec)
     return Plan(
@@ -54,6 +54,8 @@ def compile_plan(spec: Spec, sources: Sources) -> Plan:
         secrets=secrets(spec, connections),
         controls=controls(spec),
         trusted_cas=_files(sources, list(spec.trusted_cas)),
+        images=dict(sorted(spec.images.given().items())),
+        script=_files(sources, [spec.script])[0] if spec.script else None,
     )
 
 
@@ -73,7 +75,7 @@ def _agents(spec: Spec, sources: Sources) -> list[Workload]:
             kind="agent",
             uid=0,
             replicas=agent.replicas,
-            image=_agent_image(spec, agent),
+            image=_agent_image(agent, sources),
             files=_files(sources, _agent_code(agent, sources)),
             writable=("/tmp",),  # noqa: S108 - a sized tmpfs of its own
             limits=_limits(agent.limits),
@@ -113,16 +115,16 @@ def _agent_profile(
     )
 
 
-def _agent_image(spec: Spec, agent: AgentKeys) -> Recipe:
-    base = spec.images.get("runtime")
+def _agent_image(agent: AgentKeys, sources: Sources) -> Recipe:
     match agent:
         case EntryAgent():
-            return Recipe(kind="entry", what=agent.entry, base=base)
+            needed = requirements(agent, sources)
+            return Recipe(kind="entry", what=agent.entry, requirements=needed)
         case BuildAgent():
             return Recipe(kind="build", what=agent.build)
         case ImageAgent():
             return Recipe(kind="image", what=agent.image)
-    return Recipe(kind="runtime", base=base)
+    return Recipe(kind="runtime")
 
 
 def _agent_code(agent: AgentKeys, sources: Sources) -> list[str]:
@@ -138,15 +140,14 @@ def _tools(spec: Spec, sources: Sources) -> list[Workload]:
     found = []
     for name, tool in sorted(spec.tools.items()):
         granted = {a: g[name] for a, g in _all_grants(spec).items() if name in g}
-        image, code = recipe(spec, tool)
         found.append(
             Workload(
                 identity=f"tool/{name}",
                 kind="tool",
                 uid=0,
                 replicas=tool.replicas,
-                image=image,
-                files=_files(sources, code),
+                image=recipe(tool, sources),
+                files=files(name, tool, sources),
                 writable=_tool_writable(tool),
                 limits=_limits(tool.limits),
                 recycle="each_session" if "sandbox" in type(tool).model_fields else "never",
@@ -183,14 +184,14 @@ def _keeper(spec: Spec) -> Workload:
         ),
         day=DayBudget(usd_micros=_micros(day.usd), tokens=day.tokens),
     )
-    image = Recipe(kind="keeper", base=spec.images.get("keeper"))
+    image = Recipe(kind="keeper")
     return Workload(
         identity="keeper", kind="keeper", uid=0, image=image, writable=("/data",), profile=policy
     )
 
 
-def _broker(spec: Spec) -> Workload:
-    image = Recipe(kind="broker", base=spec.images.get("broker"))
+def _broker() -> Workload:
+    image = Recipe(kind="broker")
     return Workload(identity="broker", kind="broker", uid=0, image=image, writable=("/data",))
 
 
@@ -219,7 +220,8 @@ def _files(sources: Sources, paths: list[str]) -> tuple[SourceFile, ...]:
 
 
 def _allows(workload: WorkloadKeys) -> tuple[str, ...]:
-    return ("allow_writable_root",) if workload.allow_writable_root else ()
+    keys = ("allow_unhashed_requirements", "allow_writable_root")
+    return tuple(key for key in keys if getattr(workload, key, False))
 
 
 def _micros(usd: float | None) -> int | None:

@@ -20,13 +20,23 @@ RecipeKind = Literal[
 ]
 
 
+class Requirements(Message):
+    """A requirements file of the author's."""
+
+    path: str
+    digest: str
+    pins: tuple[str, ...]
+    """`name==version` of each package that is installed on every machine, by name."""
+    hashed: bool = True
+
+
 class Recipe(Message):
     """How a workload's image comes about; `what` is the package, folder, code or reference."""
 
     kind: RecipeKind
     what: str = ""
-    base: str | None = None
-    """The image to build on; None for the default."""
+    requirements: Requirements | None = None
+    """Packages of the author's that go into it."""
 
 
 class SourceFile(Message):
@@ -148,6 +158,10 @@ class Plan(Message):
     controls: tuple[Control, ...] = ()
     trusted_cas: tuple[SourceFile, ...] = ()
     """CA certificates that gateways trust besides the public ones."""
+    images: dict[str, str] = {}
+    """What to build on instead of the default, by role; `base` is for all that are not here."""
+    script: SourceFile | None = None
+    """What the models say offline."""
 
     def agents(self) -> tuple[Workload, ...]:
         """The workloads whose profile is an agent's, by name."""

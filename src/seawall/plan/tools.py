@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from seawall.spec.model import Spec
-from seawall.spec.sources import package_name
+from seawall.spec.base import RequirementKeys
+from seawall.spec.sources import Sources, package_name
 from seawall.spec.tools import (
     CommandSpec,
     FunctionsSpec,
@@ -25,7 +25,7 @@ from seawall.wire.profiles import (
     UrlTool,
 )
 
-from .model import Recipe
+from .model import Recipe, Requirements, SourceFile
 
 
 def bridge(name: str, tool: ToolKeys, grants: dict[str, tuple[str, ...]]) -> BridgeProfile | None:
@@ -72,16 +72,39 @@ def _source(tool: ToolKeys) -> ToolSource | None:
     return None
 
 
-def recipe(spec: Spec, tool: ToolKeys) -> tuple[Recipe, list[str]]:
-    """How the tool's image comes about, and the author's files in it."""
-    base = spec.images.get("bridge")
+def recipe(tool: ToolKeys, sources: Sources) -> Recipe:
+    """How the tool's image comes about."""
     match tool:
         case NpmSpec():
-            return Recipe(kind="npm", what=tool.npm, base=base), []
+            return Recipe(kind="npm", what=tool.npm)
         case PypiSpec():
-            return Recipe(kind="pypi", what=tool.pypi, base=base), []
+            return Recipe(kind="pypi", what=tool.pypi)
         case ImageSpec():
-            return Recipe(kind="image", what=tool.image), []
+            return Recipe(kind="image", what=tool.image)
         case FunctionsSpec():
-            return Recipe(kind="bridge", base=base), [tool.functions]
-    return Recipe(kind="bridge", base=base), []
+            return Recipe(kind="bridge", requirements=requirements(tool, sources))
+    return Recipe(kind="bridge")
+
+
+def requirements(keys: RequirementKeys, sources: Sources) -> Requirements | None:
+    """The author's packages; None when there are none."""
+    if keys.requirements is None:
+        return None
+    pins = sources.pins.get(keys.requirements, ())
+    return Requirements(
+        path=keys.requirements,
+        digest=sources.digests.get(keys.requirements, ""),
+        pins=tuple(sorted(f"{pin.name}=={pin.version}" for pin in pins)),
+        hashed=not keys.allow_unhashed_requirements,
+    )
+
+
+def files(name: str, tool: ToolKeys, sources: Sources) -> tuple[SourceFile, ...]:
+    """The author's code and documents that the tool is given."""
+    if isinstance(tool, MemorySpec) and tool.memory.documents is not None:
+        digest = sources.documents.get(name, "")
+        return (SourceFile(path=tool.memory.documents, digest=digest),)
+    if not isinstance(tool, FunctionsSpec):
+        return ()
+    paths = {tool.functions, *tool.files, *sources.beside.get(tool.functions, ())}
+    return tuple(SourceFile(path=p, digest=sources.digests.get(p, "")) for p in sorted(paths))

@@ -10,12 +10,13 @@ from typing import Any
 
 from seawall.plan.model import Limits, Plan, Workload
 from seawall.wire import places
-from seawall.wire.profiles import BridgeProfile, FunctionsTool, MemoryTool
+from seawall.wire.profiles import BridgeProfile, MemoryTool
 
 from . import gateway, readme
-from .dockerfile import BASE, PARTS, SHARED_PARTS, dockerfile, image, locks, role, writes_data
+from .dockerfile import Code, dockerfile, image, locks, programs, writes_data
 from .files import Copy, Rendered
 from .hardening import hardened, limited
+from .refusals import refuse
 from .seccomp import PROFILE
 from .topology import Attachment, Network, Service, Topology, topology
 from .yaml_text import Flow, Why, dump
@@ -37,12 +38,9 @@ class ComposeOptions:
     project: str
     within: IPv4Network
     """The /16 that the mesh's networks are taken from."""
-    base: str = BASE
     registry: str = ""
     """Put before every image's name, with its slash."""
     offline: bool = False
-    script: str | None = None
-    """The spec's script, for `offline`."""
     ca_bundle: str | None = None
     """A file of the author's with the CAs that builds trust."""
     door_port: int | None = None
@@ -52,22 +50,30 @@ class ComposeOptions:
     """The engine does not see this machine's files: secrets reach it as volumes."""
 
 
-def render(plan: Plan, options: ComposeOptions, package: Mapping[str, str]) -> Rendered:
-    """Everything that `docker compose up` needs. `package`: digests of Seawall's own parts."""
+def render(plan: Plan, options: ComposeOptions, code: Mapping[str, Code]) -> Rendered:
+    """Everything that `docker compose up` needs. `code`: Seawall's own, for each program.
+
+    Raises:
+        OperatorError: the plan asks for what this target does not have.
+    """
+    refuse(plan, offline=options.offline)
     shape = topology(plan, options.within, offline=options.offline)
     made = Rendered()
-    made.files["Dockerfile"] = dockerfile(plan, shape, options.base)
+    made.files["Dockerfile"] = dockerfile(plan, shape)
+    made.files[".dockerignore"] = DOCKERIGNORE
     made.files[SECCOMP_FILE] = PROFILE
     made.files["redis.conf"] = redis_conf(_limits_of(shape.service("broker")))
-    made.files |= {f"locks/{name}": text for name, text in locks(shape).items()}
+    made.files |= {f"locks/{name}": text for name, text in locks(plan, shape).items()}
     digests = {s.name: _workload(plan, shape, s, options, made) for s in shape.services}
-    made.copies += [Copy("package", part, f"seawall/{part}") for part in _parts(shape)]
+    made.copies += [
+        Copy("package", file, f"package/{name}/seawall/{file}")
+        for name in programs(shape)
+        for file in code[name].files
+    ]
     made.copies += [
         Copy("spec", ca.path, f"trusted/{n}.pem") for n, ca in enumerate(plan.trusted_cas)
     ]
-    images = {
-        s.name: image(plan, s, options.base, package, digests[s.name]) for s in shape.services
-    }
+    images = {s.name: image(plan, s, code, digests[s.name]) for s in shape.services}
     shared = hardened(f"./{SECCOMP_FILE}")
     networks = {n.name: _network(n) for n in shape.networks}
     services = {s.name: _service(plan, s, options, images[s.name].digest) for s in shape.services}
@@ -94,6 +100,16 @@ def render(plan: Plan, options: ComposeOptions, package: Mapping[str, str]) -> R
     return made
 
 
+DOCKERIGNORE = """\
+# What images are made of; secrets beside it never reach a build.
+*
+!Dockerfile
+!locks
+!package
+!redis.conf
+!requirements
+!workloads
+"""
 _HEAD = """\
 The mesh {name} for Docker Compose, rendered by Seawall from seawall.yaml: edit that, not this.
 Needs Docker Engine 28 or newer. Secrets are files below secrets/, a folder for each gateway."""
@@ -116,15 +132,21 @@ def _workload(
         files[f"{folder}/envoy.yaml"] = text = gateway.door(plan)
         return [text]
     if service.kind == "models":
-        made.copies.append(Copy("spec", options.script or "", f"{folder}/files/script.yaml"))
-        return [f"script {options.script}"]
+        script = plan.script
+        assert script is not None  # noqa: S101 - without one `offline` is refused before
+        made.copies.append(Copy("spec", script.path, f"{folder}/files/script.yaml"))
+        return [f"script {script.digest}"]
     if service.kind == "broker":
         return [files["redis.conf"]]
     assert workload is not None  # noqa: S101 - all other kinds have one
     profile = workload.profile.model_dump_json(indent=2) + "\n" if workload.profile else ""
     files[f"{folder}/profile.json"] = profile
     made.copies += _author_files(workload, folder)
-    return [profile, *(f"{f.path} {f.digest}" for f in workload.files)]
+    needed = workload.image.requirements
+    if needed is not None:
+        made.copies.append(Copy("spec", needed.path, f"requirements/{service.name}.txt"))
+    packages = [f"requirements {needed.digest}"] if needed else []
+    return [profile, *packages, *(f"{f.path} {f.digest}" for f in workload.files)]
 
 
 def _author_files(workload: Workload, folder: str) -> list[Copy]:
@@ -132,16 +154,10 @@ def _author_files(workload: Workload, folder: str) -> list[Copy]:
     if not isinstance(workload.profile, BridgeProfile):
         return []
     source = workload.profile.source
-    if isinstance(source, FunctionsTool):
-        return [Copy("spec", source.path, f"{folder}/files/{source.path}")]
-    if isinstance(source, MemoryTool) and source.documents:
-        return [Copy("spec", source.documents, f"{folder}/files/documents", source.only)]
-    return []
-
-
-def _parts(shape: Topology) -> list[str]:
-    kinds = {role(service) for service in shape.services}
-    return sorted({*SHARED_PARTS, *(p for kind in kinds for p in PARTS.get(kind, ()))})
+    if isinstance(source, MemoryTool):
+        given = workload.files
+        return [Copy("documents", f.path, f"{folder}/files/documents", source.only) for f in given]
+    return [Copy("spec", f.path, f"{folder}/files/{f.path}") for f in workload.files]
 
 
 def _service(plan: Plan, service: Service, options: ComposeOptions, digest: str) -> dict[str, Any]:

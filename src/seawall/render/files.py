@@ -11,13 +11,16 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Copy:
-    """A file or folder to copy. `origin` says from where: the spec's folder, or the package."""
+    """A file or folder to copy.
 
-    origin: Literal["spec", "package"]
+    `origin` says from where: the spec's folder, there a folder of documents, or the package.
+    """
+
+    origin: Literal["spec", "documents", "package"]
     source: str
     target: str
     only: tuple[str, ...] = ()
-    """Of a folder: these files and folders alone; empty for all."""
+    """Of documents: these files and folders alone; empty for all."""
 
 
 @dataclass

@@ -11,11 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_PLAIN = re.compile(r"[A-Za-z/_.][A-Za-z0-9/_.@-]*( [A-Za-z0-9/_.@-]+)*")
+_PLAIN = re.compile(r"(\.{1,2}/|[A-Za-z/_])[A-Za-z0-9/_.@-]*( [A-Za-z0-9/_.@-]+)*")
 _TAKEN = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "inf",
-                    "nan", ".inf", ".nan", "."})  # fmt: skip
+                    "nan"})  # fmt: skip
 """Plain words that one YAML reader or another takes for something else than text."""
-FLOW_CHARS_MAX = 88
+_ODD = re.compile(
+    "[^\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
+"""Not printable, or a line's end to some readers (YAML 1.2.2, 5.1): written as an escape."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,11 @@ def _entry(head: str, item: Any, depth: int) -> Iterator[str]:
     elif isinstance(item, (list, tuple)) and item:
         yield head
         yield from _sequence(item, depth)
-    elif isinstance(item, str) and "\n" in item:
+    elif isinstance(item, str) and _in_block(item):
         yield f"{head} |{'' if item.endswith(chr(10)) else '-'}"
-        yield from ("  " * depth + line if line else "" for line in item.splitlines())
+        yield from (
+            "  " * depth + line if line else "" for line in item.removesuffix("\n").split("\n")
+        )
     else:
         yield f"{head} {_flow(item)}"
 
@@ -91,4 +96,12 @@ def _flow(item: Any) -> str:
 def _scalar(item: Any) -> str:
     if isinstance(item, str) and _PLAIN.fullmatch(item) and item.lower() not in _TAKEN:
         return item
-    return json.dumps(item, ensure_ascii=False)
+    quoted = json.dumps(item, ensure_ascii=False)
+    return _ODD.sub(lambda odd: f"\\u{ord(odd[0]):04x}", quoted)
+
+
+def _in_block(text: str) -> bool:
+    """Whether a text of several lines can stand as it is."""
+    lines = text.removesuffix("\n").split("\n")
+    plain = all(line == line.rstrip() and not _ODD.search(line) for line in lines)
+    return "\n" in text and plain and bool(lines[-1]) and lines[0][:1] not in ("", " ")

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from .base import SpecModel, WorkloadKeys
+from .base import RequirementKeys, SpecModel, WorkloadKeys
 from .units import Name, Text, fault
 
 
@@ -40,7 +40,7 @@ class DeclaredAgent(AgentKeys):
     """An agent that is instructions, a model and tools."""
 
 
-class EntryAgent(AgentKeys):
+class EntryAgent(RequirementKeys, AgentKeys):
     """An agent that is Python code of the author's, run in Seawall's runtime image."""
 
     entry: str = Field(description="The code, as package.module:name.")

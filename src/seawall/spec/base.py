@@ -88,6 +88,17 @@ class WorkloadKeys(SpecModel):
     )
 
 
+class RequirementKeys(SpecModel):
+    """Keys of what is Python code of the author's."""
+
+    requirements: Text | None = Field(
+        None, description="Packages it needs: a requirements file, pinned and with hashes."
+    )
+    allow_unhashed_requirements: bool = Field(
+        False, description="Take packages without hashes: whoever serves them chooses what runs."
+    )
+
+
 def only_key(given: object, keys: Iterable[str]) -> str | None:
     """The one of `keys` that a mapping has; None when it has none or several."""
     if not isinstance(given, dict):

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path as File
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from . import money
-from .agents import AgentKeys, BuildAgent
+from .agents import AgentKeys, BuildAgent, EntryAgent
+from .base import RequirementKeys
 from .faults import Faults, Path, Place, nearest
 from .marked import marked_functions
 from .model import Spec
 from .reading import read_text
+from .requirements import read_pins
 from .tools import MEMORY_FUNCTIONS, FunctionsSpec, MemorySpec, SandboxSpec, ToolKeys, UrlSpec
 from .units import is_loopback
 
@@ -59,6 +62,15 @@ class Checker(NamedTuple):
         self.add(path, f"there is no {kind} {name!r}", "Paths are relative to the spec's folder")
         return None
 
+    def inside(self, path: Path, name: str) -> bool:
+        """Whether `name` stays below the spec's folder, as what goes into an image must."""
+        pure = PurePosixPath(name)
+        if not pure.is_absolute() and ".." not in pure.parts and pure.parts:
+            return True
+        remedy = "Move it there: images are made from that folder alone"
+        self.add(path, "is not below the spec's folder", remedy)
+        return False
+
 
 def check(spec: Spec, known: Known, faults: Faults) -> None:
     """Note every fault in how the parts of the spec fit together."""
@@ -102,6 +114,8 @@ def _agent(
         checker.file((*here, "instructions"), agent.instructions_file)
     if isinstance(agent, BuildAgent):
         checker.file((*here, "build"), agent.build, folder=True)
+    if isinstance(agent, EntryAgent):
+        _requirements(checker, here, agent)
     _repeated(checker, (*here, "delegates"), agent.delegates)
     _repeated(checker, (*here, "tools"), agent.tools)
     for index, other in enumerate(agent.delegates):
@@ -134,12 +148,15 @@ def _grant(
         checker.add(path, f"the tool {tool!r} has no function {pattern!r}", remedy)
 
 
-def _tool(checker: Checker, name: str, tool: ToolKeys) -> tuple[str, ...] | None:
+def _tool(checker: Checker, called: str, tool: ToolKeys) -> tuple[str, ...] | None:
     """Check a tool; the functions it is known to have, None when only running it would tell."""
-    here: Path = ("tools", name)
+    here: Path = ("tools", called)
     _shared(checker, here, tool)
     match tool:
         case FunctionsSpec():
+            _requirements(checker, here, tool)
+            for index, name in enumerate(tool.files):
+                _extra(checker, (*here, "files", index), name)
             return _functions(checker, (*here, "functions"), tool.functions)
         case MemorySpec():
             _memory(checker, (*here, "memory"), tool)
@@ -155,7 +172,7 @@ def _tool(checker: Checker, name: str, tool: ToolKeys) -> tuple[str, ...] | None
 
 
 def _functions(checker: Checker, path: Path, name: str) -> tuple[str, ...] | None:
-    file = checker.file(path, name)
+    file = checker.file(path, name) if checker.inside(path, name) else None
     if file is None:
         return None
     functions = marked_functions(file, str(file), checker.faults)
@@ -164,6 +181,22 @@ def _functions(checker: Checker, path: Path, name: str) -> tuple[str, ...] | Non
         checker.add(path, f"no function in {name} is marked @tool", remedy)
         return None
     return functions
+
+
+def _extra(checker: Checker, path: Path, name: str) -> None:
+    if checker.inside(path, name) and not (checker.spec.home.folder / name).exists():
+        checker.add(path, f"there is no {name!r}", "Paths are relative to the spec's folder")
+
+
+def _requirements(checker: Checker, here: Path, keys: RequirementKeys) -> None:
+    name, path = keys.requirements, (*here, "requirements")
+    file = checker.file(path, name) if name and checker.inside(path, name) else None
+    text = read_text(file, Place(str(file)), checker.faults) if file else None
+    if text is None:
+        return
+    _, faults = read_pins(text, unhashed=keys.allow_unhashed_requirements)
+    for fault in faults:
+        checker.faults.add(Place(str(file), fault.line), path, fault.fault, fault.remedy)
 
 
 def _memory(checker: Checker, path: Path, tool: MemorySpec) -> None:

@@ -137,6 +137,28 @@ class Build(SpecModel):
     )
 
 
+class Images(SpecModel):
+    """Images of the author's to build on. What each must hold: docs/explanation/images.md."""
+
+    base: Text | None = Field(
+        None, description="What all images stand on: Debian or the like, with python3 and venv."
+    )
+    runtime: Text | None = Field(None, description="Agents stand on it instead of the base.")
+    keeper: Text | None = Field(None, description="The keeper stands on it instead of the base.")
+    bridge: Text | None = Field(None, description="Tools stand on it instead of the base.")
+    memory: Text | None = Field(None, description="Memory stands on it instead of the base.")
+    broker: Text | None = Field(
+        None, description="Holds redis-server or valkey-server, with its -cli; runs as it is."
+    )
+    gateway: Text | None = Field(
+        None, description="Holds envoy, which is taken out of it: gateways stand on the base."
+    )
+
+    def given(self) -> dict[str, str]:
+        """Role to image, those that are set."""
+        return {role: str(image) for role, image in self if image is not None}
+
+
 class DoorKeys(SpecModel):
     """The mesh's one published port."""
 
@@ -185,7 +207,7 @@ class Spec(SpecModel):
         (),
         description="Files with CA certificates (PEM) that gateways trust besides the public ones.",
     )
-    images: dict[Name, Text] = Field({}, description="Images to build on instead of the default.")
+    images: Images = Field(Images(), description="Images to build on instead of the default.")
     script: Text | None = Field(None, description="The scripted models' turns, for --offline.")
     allow_missing_controls: tuple[Text, ...] = Field(
         (), description="Required controls without which the mesh may run all the same."

@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, Tag
 
 from seawall.wire.base import RetryRule
 
-from .base import HeaderAuth, SpecModel, WorkloadKeys, only_key
+from .base import HeaderAuth, RequirementKeys, SpecModel, WorkloadKeys, only_key
 from .units import Bytes, Name, Seconds, SecretName, Text, Url
 
 
@@ -31,10 +31,13 @@ class ProgramKeys(ToolKeys):
     )
 
 
-class FunctionsSpec(ToolKeys):
+class FunctionsSpec(RequirementKeys, ToolKeys):
     """Python functions marked `@tool`."""
 
-    functions: Text = Field(description="The Python file.")
+    functions: Text = Field(
+        description="The Python file; what it imports from beside itself comes along."
+    )
+    files: tuple[Text, ...] = Field((), description="Other files and folders that it reads.")
 
 
 class CommandSpec(ProgramKeys):

@@ -11,6 +11,7 @@ from seawall.errors import OperatorError
 from seawall.memory import ingest as ingest_module
 from seawall.memory.ingest import ingest
 from seawall.memory.service import MemoryService
+from seawall.wire import documents
 from seawall.wire.tools import Caller
 
 ASKER = Caller(agent="researcher", run="r")
@@ -78,7 +79,7 @@ def test_a_document_cut_short_by_a_crash_is_indexed_again(
 def test_what_is_left_out_is_told_with_its_reason(
     service: MemoryService, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest_module, "FILE_BYTES_MAX", 100)
+    monkeypatch.setattr(documents, "FILE_BYTES_MAX", 100)
     monkeypatch.setattr(ingest_module, "FILE_CHUNKS_MAX", 2)
     (tmp_path / "secret.md").write_text("outside")
     (folder / "key.md").symlink_to(tmp_path / "secret.md")

@@ -33,7 +33,7 @@ def test_allow_writable_root_loosens_one_service_and_shows_in_the_plan(tmp_path:
     options = ComposeOptions(project="m", within=IPv4Network("10.99.0.0/16"))
 
     def writable(plan: Plan) -> set[str]:
-        text = render(plan, options, package.digests()).files["compose.yaml"]
+        text = render(plan, options, package.code()).files["compose.yaml"]
         services = yaml.safe_load(text)["services"]
         return {name for name, service in services.items() if not service["read_only"]}
 

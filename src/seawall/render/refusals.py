@@ -1,0 +1,63 @@
+"""What containers cannot be made of: refused with a reason, never left out silently."""
+
+from __future__ import annotations
+
+from seawall.errors import OperatorError
+from seawall.plan.model import Plan, Workload
+
+from .dockerfile import lock
+
+ROLES = {"bridge": "bridge", "entry": "runtime"}
+"""Kind of recipe to the lock of the image that the packages go into."""
+
+
+RENDERED = ("runtime", "bridge", "keeper", "broker")
+
+
+def refuse(plan: Plan, *, offline: bool) -> None:
+    """Refuse what this target cannot do.
+
+    Raises:
+        OperatorError: naming the first workload and all its faults.
+    """
+    if offline and plan.script is None:
+        raise OperatorError(
+            "seawall.yaml: script",
+            "--offline needs a script, and the spec names none",
+            "Add `script: FILE`, or drop --offline to use real models",
+        )
+    for workload in plan.workloads:
+        recipe = workload.image
+        if recipe.kind not in RENDERED:
+            fault = f"`{recipe.kind}: {recipe.what}` cannot be run in a container yet"
+            remedy = "Use a declarative agent, or `functions:`, `memory:` or `sandbox:`"
+            raise OperatorError(workload.identity, fault, remedy)
+        found = _conflicts(workload)
+        if found:
+            needed = workload.image.requirements
+            assert needed is not None  # noqa: S101 - it has conflicts
+            raise OperatorError(
+                f"{workload.identity}: {needed.path}",
+                "; ".join(found),
+                "Pin that version: in the image Seawall's own packages come first",
+            )
+
+
+def _conflicts(workload: Workload) -> list[str]:
+    """Packages that Seawall's image has in another version: ours come first on the path."""
+    needed = workload.image.requirements
+    if needed is None:
+        return []
+    ours = pins(lock(ROLES[workload.image.kind]))
+    theirs = (pin.split("==") for pin in needed.pins)
+    return [
+        f"{name} is {ours[name]} in the image, not {version}"
+        for name, version in theirs
+        if ours.get(name, version) != version
+    ]
+
+
+def pins(text: str) -> dict[str, str]:
+    """The packages of one of Seawall's locks."""
+    lines = (line.split()[0] for line in text.splitlines() if "==" in line.partition(";")[0])
+    return dict(line.split("==") for line in lines)

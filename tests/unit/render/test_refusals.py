@@ -1,0 +1,57 @@
+"""What containers cannot be made of is refused with a reason."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pytest
+
+from seawall.errors import OperatorError
+from seawall.plan.compile import compile_plan
+from seawall.render.compose import ComposeOptions, render
+from seawall.render.dockerfile import lock
+from seawall.render.refusals import pins
+from seawall.spec import sources
+from seawall.spec.load import load
+
+HEAD = """\
+seawall: 1
+name: mesh
+main: lead
+defaults: {model: "anthropic:claude-sonnet-4-5"}
+agents:
+  lead: {instructions: Lead.}
+"""
+TOOL = "from seawall import tool\n@tool\ndef a(t: str) -> str: ...\n"
+
+
+def rendering(folder: Path, text: str, *, offline: bool = False) -> None:
+    (folder / "seawall.yaml").write_text(text)
+    (folder / "t.py").write_text(TOOL)
+    spec = load(folder / "seawall.yaml")
+    plan = compile_plan(spec, sources.read(spec))
+    render(plan, ComposeOptions("p", IPv4Network("100.64.0.0/16"), offline=offline), {})
+
+
+def test_offline_without_a_script(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="needs a script"):
+        rendering(tmp_path, HEAD, offline=True)
+
+
+@pytest.mark.parametrize("tool", ["npm: a@1.2.3", "pypi: a==1.2.3", "image: a"])
+def test_kinds_that_have_no_container_yet(tmp_path: Path, tool: str) -> None:
+    with pytest.raises(OperatorError, match="cannot be run in a container yet"):
+        rendering(tmp_path, f"{HEAD}tools: {{x: {{{tool}}}}}\n")
+
+
+def test_a_package_in_another_version_than_seawalls_own(tmp_path: Path) -> None:
+    version = pins(lock("bridge"))["pydantic"]
+    (tmp_path / "r.txt").write_text("Pydantic==1.0\nsix==1.17.0\n")
+    text = "tools: {x: {functions: t.py, requirements: r.txt, allow_unhashed_requirements: true}}\n"
+    with pytest.raises(OperatorError) as caught:
+        rendering(tmp_path, HEAD + text)
+    assert str(caught.value) == (
+        f"tool/x: r.txt: pydantic is {version} in the image, not 1.0. "
+        "Pin that version: in the image Seawall's own packages come first."
+    )
