@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,7 +79,8 @@ def test_up_again_changes_nothing_and_an_edit_replaces_only_what_it_touches(
     spec = team.folder / "seawall.yaml"
     text = spec.read_text()
     try:
-        spec.write_text(text.replace("Count.", "Count every word."))
+        # Never said before: an image of an earlier run would be used again, and nothing be built.
+        spec.write_text(text.replace("Count.", f"Count as of {time.time()}."))
         change = {"service": "agent-worker", "action": "recreate",
                   "why": "profile changed: instructions"}  # fmt: skip
         assert plan(team) == [change]
