@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 CONNECT_SECONDS_MAX = 15.0
+ECHO_CHARACTERS_MIN = 6
+"""A credential at least this long is taken out of what the server says."""
 
 
 class UrlBackend:
@@ -27,6 +29,11 @@ class UrlBackend:
     def __init__(self, tool: str, url: str, headers: Mapping[str, str]) -> None:
         """`headers` go with each request to this server and to no other."""
         self._tool, self._url, self._headers = tool, url, headers
+        # What follows `Bearer `, too; the longest first. A word this short would spoil all text.
+        parts = {part for value in headers.values() for part in (value, value.rpartition(" ")[2])}
+        self._credentials = sorted(
+            (part for part in parts if len(part) >= ECHO_CHARACTERS_MIN), key=len, reverse=True
+        )
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
 
@@ -64,12 +71,28 @@ class UrlBackend:
 
         try:
             connection = await self._open()
-            return await connection.call(function, arguments)
+            return self._bare(await connection.call(function, arguments))
         except OperatorError as error:
             return CallOutcome(text=str(error), is_error=True)
         except MCPError as error:
             await self._drop()  # a session may be gone at the server; the next call opens another
-            return CallOutcome(text=f"the tool refused the call: {error}", is_error=True)
+            told = f"the tool refused the call: {self._without(str(error))}"
+            return CallOutcome(text=told, is_error=True)
+
+    def _bare(self, outcome: CallOutcome) -> CallOutcome:
+        """The outcome without our credential, which a server may echo; structure goes with it."""
+        text = self._without(outcome.text)
+        if text == outcome.text and not self._shows(repr(outcome.structured)):
+            return outcome
+        return CallOutcome(text=text, is_error=outcome.is_error)
+
+    def _shows(self, text: str) -> bool:
+        return any(value in text for value in self._credentials)
+
+    def _without(self, text: str) -> str:
+        for value in self._credentials:
+            text = text.replace(value, "…")
+        return text
 
     async def _open(self) -> Connection:
         from mcp import MCPError
@@ -108,6 +131,6 @@ class UrlBackend:
     def _unreachable(self, error: BaseException) -> OperatorError:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        why = str(error) or type(error).__name__
+        why = self._without(str(error)) or type(error).__name__
         fault = f"the MCP server at {self._url} does not answer: {why}"
         return OperatorError(f"tools/{self._tool}", fault)

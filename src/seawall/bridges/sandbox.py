@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -34,6 +35,10 @@ LACKS = (
     "itertools, decimal, csv, random)"
 )
 
+# $1 is a worker that may be busy for its whole time limit and would not notice its parent's end. A
+# line means that the worker has ended; the end of the file without one, that our process is gone.
+_LIFELINE = 'read -r _ || kill -9 "$1"'
+
 RUN_PYTHON = FunctionInfo(
     name="run_python",
     description=(
@@ -58,6 +63,8 @@ class _Session:
     used: float = 0.0
     worker: int | None = None
     """Process id once started."""
+    lifeline: subprocess.Popen[bytes] | None = None
+    """Kills the worker when our own process is killed."""
     ended: bool = False
 
 
@@ -157,6 +164,8 @@ class SandboxBackend:
             if session.worker is None:
                 await self._run(session.monty.__enter__)
                 session.worker = session.monty.worker_pid  # not to be had while code runs
+                if session.worker is not None:
+                    session.lifeline = _lifeline(session.worker)
             value = await self._run(lambda: session.monty.feed_run(code, print_callback=printed))
         except MontyError as error:
             return await self._failed(key, session, error, printed.output)
@@ -215,6 +224,9 @@ class SandboxBackend:
             del self._sessions[key]
         if kill:
             self._kill(session)
+        lifeline, session.lifeline = session.lifeline, None
+        if lifeline is not None:
+            await self._run(lifeline.communicate, b"ended\n")
         if session.worker is not None:
             session.worker = None
             with contextlib.suppress(Exception):  # a killed worker has nothing to say
@@ -227,6 +239,17 @@ class SandboxBackend:
 
     async def _run(self, work: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+
+def _lifeline(worker: int) -> subprocess.Popen[bytes]:
+    # A session of its own: Ctrl-C at the terminal is ours to handle.
+    return subprocess.Popen(
+        ["/bin/sh", "-c", _LIFELINE, "sh", str(worker)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _lacking(error: MontyError) -> bool:

@@ -72,6 +72,7 @@ class DevEngine:
         self._tools: dict[str, ASGIApp] = {}
         self._script: Script | None = None
         self._keys: dict[str, str] = {}
+        self._given: dict[str, tool_secrets.Given] = {}
 
     async def __aenter__(self) -> Self:
         """Start everything; on a failure everything started is stopped again.
@@ -84,6 +85,7 @@ class DevEngine:
             self._options.warn(warning)
         try:
             self._models()
+            self._secrets()
             self._broker = await self._open_broker()
             import_slow(self._plan)
             await self._open_door()
@@ -114,6 +116,12 @@ class DevEngine:
             )
         self._script = scripted.load(self._options.script)
 
+    def _secrets(self) -> None:
+        """Find every tool's secrets, before anything starts."""
+        for profile in self._plan.bridges():
+            given = tool_secrets.given_to(self._plan, profile, self._options.folder)
+            self._given[profile.tool] = self._stack.enter_context(given)
+
     async def _open_broker(self) -> str:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="seawall-"))
         self._options.tell("broker")
@@ -133,7 +141,11 @@ class DevEngine:
         self._keeper_app = agents_app(store)
 
     async def _bridges(self) -> None:
-        await asyncio.gather(*(self._bridge(profile) for profile in self._plan.bridges()))
+        opening = (self._bridge(profile) for profile in self._plan.bridges())
+        # All of them are waited for: one that still opens would be left on a stack that closes.
+        for outcome in await asyncio.gather(*opening, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def _bridge(self, profile: BridgeProfile) -> None:
         from seawall.bridges.backends import open_backend
@@ -143,10 +155,13 @@ class DevEngine:
         memory = None
         if isinstance(profile.source, MemoryTool):
             memory = await self._memory(profile.source)
-        folder = self._options.folder
-        given = self._stack.enter_context(tool_secrets.given_to(self._plan, profile, folder))
+        given = self._given[profile.tool]
         backend = open_backend(
-            profile, folder=folder, memory=memory, headers=given.headers, secrets=given.folder
+            profile,
+            folder=self._options.folder,
+            memory=memory,
+            headers=given.headers,
+            secrets=given.folder,
         )
         bridge = Bridge(profile, backend)
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()

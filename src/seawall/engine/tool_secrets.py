@@ -6,6 +6,7 @@ person may enter.
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,10 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seawall.errors import OperatorError
-from seawall.plan.model import Plan
+from seawall.plan.model import Credential, Plan, Secret
 from seawall.wire.profiles import BridgeProfile, UrlTool
 
 from . import secrets
+
+REMOVE_SECONDS_MAX = 10.0
 
 
 @dataclass(frozen=True)
@@ -29,35 +32,62 @@ class Given:
     """Where a program finds a file for each of its secrets."""
 
 
+# $1 is the folder. The pipe at end of file means that our process is gone, however it went.
+_REMOVER = 'read -r _; rm -rf -- "$1"'
+
+
 @contextmanager
 def given_to(plan: Plan, profile: BridgeProfile, spec_folder: Path) -> Iterator[Given]:
-    """A tool's secrets while the context lasts; then its files are gone.
+    """A tool's secrets while the context lasts; then its files are gone, after kill -9 as well.
 
     Raises:
-        OperatorError: naming the secret that is missing, and the tool that wants it.
+        OperatorError: naming the secret that is missing or unfit, and all who want it.
     """
     identity = f"tool/{profile.tool}"
-    by_name = {secret.name: secret for secret in plan.secrets}
     if isinstance(profile.source, UrlTool):
-        found = {}
-        for link in plan.links:
-            key = link.credential
-            if link.source == identity and key is not None and key.header is not None:
-                value = _resolved(plan, key.secret, profile.tool, spec_folder)
-                found[key.header] = key.prefix + value
-        yield Given(headers=found)
+        keys = [k.credential for k in plan.links if k.source == identity and k.credential]
+        yield Given(headers={k.header: _header(plan, k, spec_folder) for k in keys if k.header})
         return
-    wanted = [name for name, secret in by_name.items() if identity in secret.readers]
+    wanted = [secret for secret in plan.secrets if identity in secret.readers]
     if not wanted:
         yield Given()
         return
-    values = {name: _resolved(plan, name, profile.tool, spec_folder) for name in wanted}
-    with tempfile.TemporaryDirectory(prefix="seawall-secrets-") as folder:  # made with mode 0700
+    values = {secret.name: _resolved(secret, spec_folder) for secret in wanted}
+    with _private_folder() as folder:
         for name, value in values.items():
-            path = Path(folder) / name
+            path = folder / name
             path.touch(mode=0o600)
             path.write_text(value, "utf-8")
-        yield Given(folder=Path(folder))
+        yield Given(folder=folder)
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="seawall-secrets-") as name:  # made with mode 0700
+        # A session of its own: Ctrl-C at the terminal must not end it before it has done its work.
+        remover = subprocess.Popen(
+            ["/bin/sh", "-c", _REMOVER, "sh", name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            yield Path(name)
+        finally:
+            if remover.stdin:
+                remover.stdin.close()
+            remover.wait(timeout=REMOVE_SECONDS_MAX)
+
+
+def _header(plan: Plan, key: Credential, folder: Path) -> str:
+    secret = next(secret for secret in plan.secrets if secret.name == key.secret)
+    value = key.prefix + _resolved(secret, folder)
+    # Checked here: the HTTP library's own refusal would quote the value.
+    if not (value.isascii() and value.isprintable()):
+        fault = "it cannot be a header: it has a line break, or a character outside ASCII"
+        raise OperatorError(f"secrets/{key.secret}", fault, "Give the value alone, on one line")
+    return value
 
 
 def not_enforced(plan: Plan) -> str | None:
@@ -85,10 +115,9 @@ def _by_url(plan: Plan, identity: str) -> bool:
     return isinstance(sources.get(identity), UrlTool)
 
 
-def _resolved(plan: Plan, name: str, tool: str, folder: Path) -> str:
-    secret = next(secret for secret in plan.secrets if secret.name == name)
+def _resolved(secret: Secret, folder: Path) -> str:
     try:
         return secrets.resolve(secret, folder)
     except OperatorError as error:
-        fault = f"the tool {tool} needs it, and {error.fault}"
+        fault = f"{' and '.join(secret.readers)} cannot have it: {error.fault}"
         raise OperatorError(error.place, fault, error.remedy) from None
