@@ -81,6 +81,15 @@ async def main():
 asyncio.run(main())
 """
 
+RENEW = """\
+import http.client, sys, time
+while True:
+    gateway = http.client.HTTPConnection("gateway", 8080, timeout=10)
+    gateway.request("POST", "/keeper/v1/renew", b"{}", {"authorization": "Bearer " + sys.argv[1]})
+    gateway.getresponse().read()
+    time.sleep(3)
+"""
+
 
 def certificates(folder: Path) -> None:
     """A CA with a certificate for two names, and another CA's that nobody trusts."""
@@ -191,6 +200,10 @@ class Guarded:
         assert status == 200, (status, lease)
         found: dict[str, Any] = lease
         return found
+
+    def keep(self, agent: str, token: str) -> None:
+        """Renew a lease from inside until the intruder goes, as its holder would."""
+        harness.docker("exec", "--detach", self.thief(agent), "python3", "-c", RENEW, token)
 
     def asked(self) -> list[dict[str, Any]]:
         """What the provider was asked, the key as its hash."""

@@ -21,11 +21,13 @@ CLAUDE = {"model": "claude-sonnet-4-5", "max_tokens": 9,
 KEY = hashlib.sha256(CANARY.encode()).hexdigest()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def token(guarded: Guarded) -> str:
     """A fresh lease of the asker's."""
     guarded.run()
-    return str(guarded.take("asker")["token"])
+    token = str(guarded.take("asker")["token"])
+    guarded.keep("asker", token)
+    return token
 
 
 def test_a_question_is_answered_over_tls_with_the_key_from_the_gateway(guarded: Guarded) -> None:
@@ -81,7 +83,6 @@ def test_a_new_key_counts_without_a_restart_and_no_key_sends_nothing(
         new.replace(file)
 
     def status() -> int:
-        guarded.ask("asker", "/keeper/v1/renew", {}, token=token)
         return guarded.ask("asker", MODEL, CHAT, token=token)[0]
 
     try:
