@@ -75,7 +75,17 @@ def images(mesh: harness.Mesh) -> dict[str, str]:
 
 
 def as_root(image: str, script: str) -> str:
-    line = ("run", "--rm", "--network=none", "--user=0", "--entrypoint=sh", image, "-c", script)
+    line = (
+        "run",
+        "--rm",
+        "--no-healthcheck",
+        "--network=none",
+        "--user=0",
+        "--entrypoint=sh",
+        image,
+        "-c",
+        script,
+    )
     return harness.docker(*line).stdout
 
 
@@ -95,7 +105,7 @@ def test_the_authors_packages_cannot_take_the_place_of_seawalls(mesh: harness.Me
 FORBIDDEN = r"""
 find / -xdev \( -perm /6000 -o -name .git -o -name '*.pem.key' -o -name .env \) 2>/dev/null
 for program in pip pip3 gcc cc make g++; do command -v $program; done
-python3 -c 'import pip' 2>/dev/null && echo pip
+python3 -Bc 'import pip' 2>/dev/null && echo pip
 find /var/cache/apt /var/lib/apt/lists -type f
 find / -xdev -name ca.crt
 find / -xdev -newermt 1970-01-02 -not -path '/proc/*' -not -path '/sys/*' -not -path '/dev/*' \
