@@ -40,6 +40,7 @@ CALL = "{call: [{tool: add, args: {a: 1, b: 2}}]}"
 SCRIPT = f"agents: {{chief: {{turns: [{CALL}, {{say: It is 3.}}]}}}}\n"
 POLICY = KeeperPolicy(mesh="bench", main="chief", delegates={"chief": ()})
 SETTLE_SECONDS = 0.5
+LIFE_SECONDS_MAX = 180
 WORKER = Path(__file__).parent / "_agent_worker.py"
 
 
@@ -135,7 +136,7 @@ async def measure() -> Cost:
         command = [sys.executable, str(WORKER), str(folder / "gateway"), provider]
         process = subprocess.Popen(command)  # noqa: ASYNC220 - starting it is what is measured
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(LIFE_SECONDS_MAX):
                 return await life(process, began, asked, DoorClient(http))
         finally:
             process.kill()
