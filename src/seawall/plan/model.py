@@ -113,7 +113,7 @@ class Door(Message):
     target: str = "keeper"
     port: int = 8443
     protocol: Literal["http"] = "http"
-    """Plain on this machine alone (docs/decisions/0008)."""
+    """Plain on this machine alone (docs/decisions/0011)."""
 
 
 class Secret(Message):

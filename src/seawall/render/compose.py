@@ -74,7 +74,8 @@ def render(plan: Plan, options: ComposeOptions, code: Mapping[str, Code]) -> Ren
         Copy("spec", ca.path, f"trusted/{n}.pem") for n, ca in enumerate(plan.trusted_cas)
     ]
     images = {s.name: image(plan, s, code, digests[s.name]) for s in shape.services}
-    shared = hardened(f"./{SECCOMP_FILE}")
+    replicas = sum(w.replicas for w in plan.workloads)
+    shared = hardened(f"./{SECCOMP_FILE}", replicas + len(shape.services) - len(plan.workloads))
     networks = {n.name: _network(n) for n in shape.networks}
     services = {s.name: _service(plan, s, options, images[s.name].digest) for s in shape.services}
     for service in services.values():
