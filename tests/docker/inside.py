@@ -221,7 +221,7 @@ def files() -> dict[str, Any]:
                 path = os.path.join(root, name)
                 if os.lstat(path).st_mode & 0o6000:
                     setuid.append(path)
-    helpful = ("gcc", "cc", "ld", "as", "make", "pip", "pip3", "perl", "curl", "wget", "nc", "ssh")
+    helpful = ("gcc", "cc", "ld", "as", "make", "pip", "pip3", "curl", "wget", "nc", "ssh")
     sock = [p for p in ("/var/run/docker.sock", "/run/docker.sock") if os.path.exists(p)]
     masked: dict[str, int] = {}
     for name in ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/acpi", "/sys/firmware",

@@ -64,6 +64,9 @@ def test_anothers_an_old_a_forged_or_no_lease_opens_nothing(
         assert set(fault) == {"code", "reason", "remedy"}
     for path, message in (("renew", {}), ("progress", {"text": "x"}), ("finish", {"output": "x"})):
         status, _ = guarded.ask("asker", f"/keeper/v1/{path}", message, **given)
+        if (path, kind) == ("finish", "finished"):
+            assert status == 200  # sent twice it counts once, and changes nothing
+            continue
         assert status in {400, 401, 403, 409}, path
         assert status != 400 or path == "progress"
     assert len(guarded.asked()) == before
