@@ -31,7 +31,7 @@ def test_forty_agents_and_forty_tools_come_up(engine: None, tmp_path: Path) -> N
     spec = load(tmp_path / "seawall.yaml")
     project = f"seawall-many-{os.getpid()}"
     options = ComposeOptions(project=project, within=addresses.free(project, Docker()))
-    made = render(compile_plan(spec, sources.read(spec)), options, package.digests()).files
+    made = render(compile_plan(spec, sources.read(spec)), options, package.code()).files
     document = yaml.safe_load(made["compose.yaml"])
     for service in document["services"].values():
         del service["build"]
