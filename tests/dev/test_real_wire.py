@@ -1,5 +1,6 @@
 """A mesh over the providers' real wire: the real clients, a fake server in a process of its own."""
 
+import json
 import os
 import socket
 import subprocess
@@ -48,7 +49,9 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         process.wait()
 
 
-def ask(folder: Path, ref: str, base_url: str, key: str = KEY, more: str = "") -> tuple[int, str]:
+def ask(
+    folder: Path, ref: str, base_url: str, *flags: str, key: str = KEY, more: str = ""
+) -> tuple[int, str]:
     """The exit code of `seawall dev`, and all that it printed."""
     (folder / "seawall.yaml").write_text(
         "seawall: 1\nname: wire\nmain: writer\n"
@@ -58,7 +61,7 @@ def ask(folder: Path, ref: str, base_url: str, key: str = KEY, more: str = "") -
     )
     env = {**os.environ, "FAKE_KEY": key}
     done = subprocess.run(
-        [*SEAWALL, "dev", "What is new?"],
+        [*SEAWALL, "dev", *flags, "What is new?"],
         cwd=folder,
         env=env,
         capture_output=True,
@@ -128,3 +131,45 @@ def test_a_model_that_answers_garbage_fails_in_words(serve: Serve, tmp_path: Pat
     base_url = serve(HELLO, "--behave", ",".join(["garbage"] * 9))
     code, printed = ask(tmp_path, "anthropic:writer", base_url)
     assert code == 4, printed
+
+
+def test_after_a_cut_stream_people_are_told_that_the_text_begins_anew(
+    serve: Serve, tmp_path: Path
+) -> None:
+    base_url = serve(HELLO, "--behave", "cut:6", "--pause", "0.2")
+    code, printed = ask(tmp_path, "anthropic:writer", base_url, "--json")
+    assert code == 0, printed
+    events = [json.loads(line) for line in printed.splitlines()]
+    texts = [event["data"] for event in events if event["kind"] == "text"]
+    anew = [number for number, data in enumerate(texts) if data.get("restart")]
+    assert len(anew) == 1
+    assert anew[0] > 0, "nothing had been shown before"
+    assert "".join(data["text"] for data in texts[anew[0] :]) == "All is well on the wire."
+
+
+def test_a_stream_without_end_is_ended_by_the_budget_of_time(serve: Serve, tmp_path: Path) -> None:
+    base_url = serve(HELLO, "--behave", ",".join(["endless:5"] * 9))
+    more = "budgets: {run: {time: 4s}}\n"
+    code, printed = ask(tmp_path, "anthropic:writer", base_url, more=more)
+    assert code == 5, printed
+    assert "time" in printed or "seconds" in printed
+
+
+def test_an_empty_answer_fails_in_words(serve: Serve, tmp_path: Path) -> None:
+    turns = ", ".join(["{say: ''}"] * 6)
+    base_url = serve(f"agents: {{writer: {{turns: [{turns}]}}}}\n")
+    code, printed = ask(tmp_path, "anthropic:writer", base_url)
+    assert code == 4, printed
+    assert "no usable answer" in printed
+
+
+def test_a_name_that_does_not_resolve_is_named(tmp_path: Path) -> None:
+    code, printed = ask(tmp_path, "anthropic:writer", "https://models.invalid")
+    assert code == 4, printed
+    assert "models.invalid" in printed
+
+
+def test_a_refused_request_is_told_at_once(serve: Serve, tmp_path: Path) -> None:
+    code, printed = ask(tmp_path, "anthropic:writer", serve(HELLO, "--behave", "400,400,400"))
+    assert code == 4, printed
+    assert "400" in printed

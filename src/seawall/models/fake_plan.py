@@ -13,7 +13,8 @@ from typing import Any, Literal, get_args
 
 from .scripted import Call, Conversation, Reply, Script
 
-Kind = Literal["status", "slow", "hang", "cut", "end", "garbage", "error"]
+_ENDLESS_PAUSE_SECONDS = 0.02
+Kind = Literal["status", "slow", "hang", "cut", "end", "garbage", "error", "endless"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Behaviour:
     kind: Kind
     """status: answers `status`. slow: waits `seconds` before each event. hang: never answers. cut:
     breaks the connection after `events`. end: ends the body properly after `events`, unfinished.
-    garbage: what is no JSON, in a stream after `events`. error: an error event after `events`."""
+    garbage: what is no JSON, in a stream after `events`. error: an error event after `events`.
+    endless: the event at `events` again and again, for ever."""
     status: int = 500
     headers: tuple[tuple[str, str], ...] = ()
     message: str = ""
@@ -131,5 +133,8 @@ async def shaped(
             return
         if pause:
             await asyncio.sleep(pause)
+        while behaviour and kind == "endless" and number == behaviour.events:
+            yield event
+            await asyncio.sleep(_ENDLESS_PAUSE_SECONDS)
         spoilt = behaviour is not None and kind == "garbage" and number >= behaviour.events
         yield f"{event.partition('data:')[0]}data: {{not json\n\n" if spoilt else event

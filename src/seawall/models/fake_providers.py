@@ -125,10 +125,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--behave", default="", help="the first requests, by commas: 529,429:2,cut:3,slow:0.1,hang"
     )
+    parser.add_argument(
+        "--pause", type=float, default=0.0, metavar="SECONDS", help="before each event of a stream"
+    )
     given = parser.parse_args(arguments)
     try:
         behaviours = [Behaviour.parse(word) for word in given.behave.split(",") if word]
-        plan = FakePlan(behaviours=behaviours, key=given.key)
+        plan = FakePlan(behaviours=behaviours, key=given.key, pause_seconds=given.pause)
         if given.script is not None:
             plan.answer = from_script(load(given.script))
     except (SeawallError, ValueError) as error:

@@ -167,6 +167,8 @@ def failure_of(error: BaseException) -> Failure:
         return Failure(kind="refused", reason=str(error))
     if type(error).__name__ == "UsageLimitExceeded":
         return Failure(kind="limit", reason=f"turns_max of this agent reached ({error})")
+    if type(error).__name__ == "UnexpectedModelBehavior":
+        return Failure(kind="error", reason=f"the model gave no usable answer ({error})")
     if not isinstance(error, OperatorError):
         log.debug("task failed", exc_info=error)
     return Failure(kind="error", reason=str(error) or type(error).__name__)
