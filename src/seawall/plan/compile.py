@@ -29,7 +29,8 @@ from .model import Door, Limits, Plan, Recipe, SourceFile, Workload
 from .tools import bridge, files, recipe, requirements
 
 UID_FIRST = 20_000
-UIDS = 40_000
+UIDS = 20_000
+"""A mesh has more users than workloads: `render/topology.py` counts on from here."""
 
 
 def compile_plan(spec: Spec, sources: Sources) -> Plan:

@@ -22,8 +22,10 @@ SLOT_BITS = 25
 GATEWAY_HOST = -2
 """Of an agent's network: the address that its gateway binds to, the last one: Docker gives
 addresses to the others from the first one on."""
-UID_GATEWAYS = 60_000
-"""Above every workload's uid (`plan/compile.py`); gateways, door and models count from here."""
+UID_GATEWAY_OVER = 20_000
+"""Above its workload's uid (`plan/compile.py`), so that a new agent changes no other gateway."""
+UID_DOOR, UID_MODELS = 60_000, 60_001
+"""Above both ranges, and below 65536: with user namespaces there are no more."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def topology(plan: Plan, within: IPv4Network, *, offline: bool = False) -> Topol
     services = [*_core(plan), *gateways]
     if offline:
         on = (Attachment("models", "models"),)
-        services.append(Service("models", "models", UID_GATEWAYS - 2, on))
+        services.append(Service("models", "models", UID_MODELS, on))
     names = sorted({a.network for s in services for a in s.networks})
     subnets = _subnets(names, within)
     networks = tuple(_network(name, subnets[name]) for name in names)
@@ -97,7 +99,7 @@ def topology(plan: Plan, within: IPv4Network, *, offline: bool = False) -> Topol
 
 def _core(plan: Plan) -> list[Service]:
     """The workloads of the plan, and the door."""
-    found = [Service("door", "door", UID_GATEWAYS - 1, (Attachment("front"), Attachment("keeper")))]
+    found = [Service("door", "door", UID_DOOR, (Attachment("front"), Attachment("keeper")))]
     for workload in plan.workloads:
         name = service_name(workload.identity)
         networks: tuple[Attachment, ...]
@@ -116,7 +118,7 @@ def _core(plan: Plan) -> list[Service]:
 
 
 def _gateways(plan: Plan, offline: bool) -> Iterable[Service]:
-    for number, workload in enumerate(w for w in plan.workloads if w.kind == "agent"):
+    for workload in (w for w in plan.workloads if w.kind == "agent"):
         links = tuple(link for link in plan.links if link.source == workload.identity)
         networks = [Attachment(service_name(workload.identity), "gateway"), Attachment("keeper")]
         networks += [
@@ -127,7 +129,8 @@ def _gateways(plan: Plan, offline: bool) -> Iterable[Service]:
         if any(link.target.startswith("outside/") for link in links):
             networks.append(Attachment("models" if offline else "outside"))
         name = f"gateway-{service_name(workload.identity)}"
-        yield Service(name, "gateway", UID_GATEWAYS + number, tuple(networks), workload, links)
+        uid = workload.uid + UID_GATEWAY_OVER
+        yield Service(name, "gateway", uid, tuple(networks), workload, links)
 
 
 def _bound(service: Service, subnets: dict[str, IPv4Network]) -> Service:

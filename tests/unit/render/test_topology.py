@@ -54,3 +54,9 @@ def test_every_service_has_its_own_user(tmp_path: Path) -> None:
 def test_more_networks_than_there_is_room_for_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="the mesh needs more than 512"):
         topology(plan_with(tmp_path, 510), WITHIN)
+
+
+def test_an_agent_more_changes_no_other_gateways_user(tmp_path: Path) -> None:
+    before = {s.name: s.uid for s in topology(plan_with(tmp_path, 8), WITHIN).services}
+    after = {s.name: s.uid for s in topology(plan_with(tmp_path, 9), WITHIN).services}
+    assert {name: after[name] for name in before} == before
