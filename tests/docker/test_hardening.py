@@ -55,7 +55,8 @@ def test_no_socket_but_what_a_server_needs(team: harness.Mesh, service: str) -> 
 @every
 def test_nothing_but_temporary_files_can_be_written(team: harness.Mesh, service: str) -> None:
     # /dev/mqueue is a place for queues, and a queue takes RLIMIT_MSGQUEUE, which is zero.
-    data = {"/data", "/data/appendonlydir"} if service == "broker" else set()
+    kept = {"broker": {"/data", "/data/appendonlydir"}, "keeper": {"/data"}}
+    data = kept.get(service, set())
     assert set(attack(team.container(service), "writable")) == {"/tmp", "/dev/shm"} | data
     mounts = {m[1]: m[3].split(",") for m in attack(team.container(service), "status")["mounts"]}
     assert "ro" in mounts["/"]

@@ -109,6 +109,7 @@ DOCKERIGNORE = """\
 !package
 !redis.conf
 !requirements
+!trusted
 !workloads
 """
 _HEAD = """\
