@@ -31,7 +31,7 @@ BUILD_SECONDS_MAX = 300.0
 """How long an agent may take to be built: providers are imported then."""
 LETTING_GO_SECONDS_MAX = 20.0
 """How long a task that has been cancelled may take to end."""
-STOP_SECONDS_MAX = 3.0
+STOP_SECONDS_MAX = 1.0
 """How long a running task may take to end when this replica is stopped."""
 GIVE_BACK_SECONDS_MAX = 3.0
 """How long the keeper may take to hear of it: all within the engine's 10 s for a stop."""
@@ -90,15 +90,16 @@ class Worker:
             going_on.enter_context(self._progress.doing(name, None, pause_seconds=pause))
             with renewer.hold(lease, partial(loop.call_soon_threadsafe, let_go)) as held:
                 try:
-                    outcome = await job
-                except asyncio.CancelledError:
-                    if held.lost is None:  # this replica is being stopped, not the task
-                        await self._give_back(keeper, lease, job)
-                        raise
+                    # Not `await job`: a stop would be passed on to it, and wait until it has ended.
+                    await asyncio.wait({job})
+                except asyncio.CancelledError:  # this replica is being stopped
+                    await self._give_back(keeper, lease, job)
+                    raise
+                if job.cancelled():
                     log.info("task %s ended here: %s", lease.task, held.lost)
                     return
                 with self._progress.doing("reporting", 2 * seconds_max()):
-                    await self._report(keeper, lease, outcome)
+                    await self._report(keeper, lease, job.result())
 
     async def _give_back(
         self, keeper: KeeperClient, lease: Lease, job: asyncio.Task[Finish | Failure]
