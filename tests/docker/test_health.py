@@ -254,7 +254,8 @@ def test_a_frozen_replica_is_fenced_when_it_wakes_up(mesh: harness.Mesh) -> None
     finally:
         harness.docker("unpause", container)
     # Late for the watchdog too, on a slow machine: then it ends before it can be refused.
-    until(lambda: "lease_lost" in log(container) or restarts(container) > before, "it lets go")
+    fenced = re.compile("ended here: lease_lost|result was refused: .*no longer valid")
+    until(lambda: fenced.search(log(container)) or restarts(container) > before, "it lets go")
     assert len([e for e in run.events() if e["kind"] == "run.done"]) == 1
 
 
