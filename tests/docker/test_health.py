@@ -254,24 +254,28 @@ def test_a_frozen_replica_is_fenced_when_it_wakes_up(mesh: harness.Mesh) -> None
     finally:
         harness.docker("unpause", container)
     # Late for the watchdog too, on a slow machine: then it ends before it can be refused.
-    until(lambda: "lease_lost" in log(container) or restarts(container) > before, "it lets go")
+    fenced = re.compile("ended here: lease_lost|result was refused: .*no longer valid")
+    until(lambda: fenced.search(log(container)) or restarts(container) > before, "it lets go")
     assert len([e for e in run.events() if e["kind"] == "run.done"]) == 1
 
 
 def test_a_stopped_replica_gives_its_task_to_another_at_once(mesh: harness.Mesh) -> None:
     run = Run(mesh, "4")
     container = run.holder()
-    before = time.monotonic()
-    stopping = threading.Thread(target=harness.docker, args=("stop", container))
-    stopping.start()
-    run.holder(not_=container)
-    print(f"\nfrom stop to work elsewhere: {time.monotonic() - before:.1f} s")
-    stopping.join()
-    assert time.monotonic() - before < 10, log(container)
+    before = time.time()
+    harness.docker("stop", container)
+    seconds = time.time() - before
     said = harness.docker("inspect", "--format", "{{.State.ExitCode}}", container)
-    assert said.stdout == "0\n"
+    assert said.stdout == "0\n", f"it was killed after {seconds:.1f} s"
     assert run.answer() == "Done: waited 4 s"
+    back, taken = (
+        next(e["at"] for e in run.events() if e["kind"] == kind and e["at"] > before)
+        for kind in ("task.redelivered", "task.taken")
+    )
+    print(f"\nstopped in {seconds:.1f} s, given back after {back - before:.1f} s, "
+          f"taken after {taken - before:.1f} s")  # fmt: skip
     assert [reason.endswith(" stopped") for reason in run.reasons()] == [True]
+    assert taken - back < 1, "the other did not wait for a lease to run out"
     harness.docker("start", container)
 
 
