@@ -26,10 +26,7 @@ def test_the_readmes_commands_for_docker_run(engine: None, tmp_path: Path) -> No
         ["bash", "-c", "\n".join(script)],
         cwd=tmp_path, env=env, capture_output=True, text=True, timeout=850, check=False,
     )  # fmt: skip
-    if done.returncode:
-        subprocess.run(
-            ["seawall", "down", "--volumes", "--yes"], cwd=tmp_path, env=env, check=False
-        )
+    subprocess.run(["seawall", "down", "--volumes", "--yes"], cwd=tmp_path, env=env, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 words" in done.stdout
     assert "would change nothing" in done.stdout
