@@ -148,8 +148,8 @@ REMEDIES = {
 def failure(args: Sequence[str], said: Sequence[str]) -> OperatorError:
     """What a failed command's last words mean, with a remedy where one is known."""
     words = "\n".join(line for line in said if line.strip()).strip()[-1500:] or "it said nothing"
-    verb = " ".join(a for a in args[:6] if not a.startswith("-") and "/" not in a)
-    return OperatorError(f"docker {verb}", words.rstrip("."), mended_by(words))
+    verb = " ".join(a for a in args[:6] if a[:1] != "-" and not {"/", "="} & set(a))
+    return OperatorError(f"docker {verb}", words.rstrip(".?"), mended_by(words))
 
 
 def mended_by(words: str) -> str:
