@@ -11,14 +11,14 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
-from pydantic_ai.models import Model
 
 from seawall.runtime.caller import Caller
-from seawall.runtime.durability import CURRENT
 from seawall.runtime.keeper_client import KeeperClient
 from seawall.runtime.progress import Progress
+from seawall.runtime.steps import current
 from seawall.runtime.tool_client import ToolClient
 from seawall.runtime.watchdog import Watchdog
 from seawall.runtime.worker import Worker
@@ -26,6 +26,9 @@ from seawall.wire import places
 from seawall.wire.profiles import AgentProfile, ModelProfile
 
 from .life import alive, begin, on_signals
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
 
 
 async def run(profile: AgentProfile, gateway: str) -> None:
@@ -76,10 +79,7 @@ def through(profile: ModelProfile, gateway: str) -> Model:
 
 def lease_token() -> str:
     """The token of the task that is being worked on; raises RuntimeError when there is none."""
-    task = CURRENT.get()
-    if task is None:
-        raise RuntimeError("a model was asked outside a task")
-    return task.lease.token
+    return current().lease.token
 
 
 def main() -> None:

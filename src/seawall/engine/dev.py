@@ -248,7 +248,7 @@ def import_slow(plan: Plan) -> None:
 
     Imports of two threads that meet in one package can hand out half-made modules.
     """
-    import seawall.runtime.worker  # noqa: F401
+    import seawall.runtime.loop  # noqa: F401
 
     if any(isinstance(bridge.source, MemoryTool) for bridge in plan.bridges()):
         from seawall.memory.service import preload

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from typing import Any
 
 from pydantic_ai.agent.abstract import AbstractAgent
@@ -30,19 +29,12 @@ from seawall.wire.messages import Usage
 from seawall.wire.profiles import ModelProfile
 
 from .hooks import STEP_HOOKS
-from .steps import StepCall, Task, wrap
-
-CURRENT: ContextVar[Task | None] = ContextVar("seawall_task", default=None)
-"""The task that the running loop works on; a context variable because pydantic-ai builds the
-backend once for an agent while tasks come and go."""
+from .steps import CURRENT, STEP, StepCall, Task, wrap
 
 SECONDS_MAX = "seawall_seconds_max"
 """Key in a tool's metadata: how long one call of it may take before its client gives it up."""
 TOKENS_PER_SECOND_MIN = 5
 """Slower than any model worth waiting for, so that a long answer is not taken for a stall."""
-
-STEP: ContextVar[str] = ContextVar("seawall_step")
-"""The key of the step that is running: idempotency key of its call, id of its child task."""
 
 
 class StepBackend(JournalCallableOperationBackend[dict[str, Any]]):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable
+from contextlib import suppress
 from typing import Any
 
 from pydantic_ai import Agent, UsageLimits
@@ -12,12 +13,13 @@ from pydantic_ai.durable_exec import replay_scope
 from pydantic_ai.messages import PartDeltaEvent, PartStartEvent, TextPart, TextPartDelta
 from pydantic_ai.models import Model
 
+from seawall.errors import OperatorError
 from seawall.wire.messages import Progress
 from seawall.wire.profiles import AgentProfile
 
-from .durability import CURRENT, KeeperDurability
-from .steps import Task
-from .toolsets import Granted, current, delegates, tools
+from .durability import KeeperDurability
+from .steps import CURRENT, Task, current
+from .toolsets import Granted, delegates, tools
 
 TOOL_RETRIES = 2
 """How often the model may correct a call that does not fit the function's schema."""
@@ -68,7 +70,9 @@ async def stream_text(_ctx: Any, events: AsyncIterable[Any]) -> None:
 
     async def tell() -> None:
         said = Progress(text=buffer, kind="text", restart=anew)
-        await task.keeper.progress(task.lease.token, said)
+        # Shown to people only: a keeper that is away for a moment must not cost the response.
+        with suppress(OperatorError):
+            await task.keeper.progress(task.lease.token, said)
 
     async for event in events:
         if isinstance(event, PartStartEvent):
@@ -89,7 +93,3 @@ def _text(event: Any) -> str:
     if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
         return event.delta.content_delta
     return ""
-
-
-ModelFactory = Callable[[AgentProfile], Model]
-"""Builds an agent's model when its first task comes: providers are imported late."""

@@ -6,6 +6,7 @@ Knows nothing of models, tools or HTTP; the loop gives it a body, hooks go round
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from seawall.errors import LimitReached, Refused
@@ -60,6 +61,22 @@ class Task:
         name = f"tool#{call_id}"
         uses = self.counters[name] = self.counters.get(name, 0) + 1
         return name if uses == 1 else f"{name}~{uses}"
+
+
+CURRENT: ContextVar[Task | None] = ContextVar("seawall_task", default=None)
+"""The task that the running loop works on; a context variable because pydantic-ai builds the
+backend once for an agent while tasks come and go."""
+
+STEP: ContextVar[str] = ContextVar("seawall_step")
+"""The key of the step that is running: idempotency key of its call, id of its child task."""
+
+
+def current() -> Task:
+    """The task being worked on; raises RuntimeError when there is none."""
+    task = CURRENT.get()
+    if task is None:
+        raise RuntimeError("no task is being worked on")
+    return task
 
 
 @dataclass(frozen=True)

@@ -17,22 +17,14 @@ from seawall.wire.messages import Delegation, TaskResult
 from seawall.wire.profiles import AgentProfile, Delegate, ToolGrant
 from seawall.wire.tools import FunctionInfo
 
-from .durability import CURRENT, SECONDS_MAX, STEP
-from .steps import Task, as_limit
+from .durability import SECONDS_MAX
+from .steps import STEP, Task, as_limit, current
 from .tool_client import GRACE_SECONDS, ToolClient
 
 RESULT_WAIT_SECONDS = 20.0
 """How long one question for a child's result waits at the keeper before it is asked again."""
 
 Granted = list[tuple[ToolGrant, ToolClient, FunctionInfo]]
-
-
-def current() -> Task:
-    """The task being worked on."""
-    task = CURRENT.get()
-    if task is None:
-        raise RuntimeError("no task is being worked on")
-    return task
 
 
 def delegates(profile: AgentProfile) -> FunctionToolset[Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
+import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack, suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seawall.errors import LimitReached, OperatorError, Refused
 from seawall.wire import headers
@@ -16,15 +18,25 @@ from seawall.wire.profiles import AgentProfile
 
 from .caller import seconds_max
 from .keeper_client import KeeperClient
-from .loop import ModelFactory, answer, build
 from .progress import Progress
 from .renewer import KeeperFactory, Renewer
 from .steps import Task
 from .tool_client import LIST_SECONDS_MAX, ToolClient
-from .toolsets import Granted
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+    from .toolsets import Granted
+
+    ModelFactory = Callable[[AgentProfile], Model]
 
 log = logging.getLogger(__name__)
 
+LOOP = "seawall.runtime.loop"
+"""Brings pydantic-ai with it, most of a start's processor time; so it is not imported here."""
+WARM_AFTER_SECONDS = 5.0
+"""How long after the start an idle replica imports it. Forty that start at once would otherwise
+take the processor from one another when each is asked whether it is ready."""
 KEEPER_RETRY_SECONDS = 0.5
 TAKE_WAIT_SECONDS = 20.0
 BUILD_SECONDS_MAX = 300.0
@@ -50,7 +62,9 @@ class Worker:
         ready: Callable[[], None] = lambda: None,
         progress: Progress | None = None,
     ) -> None:
-        """`ready` is called whenever the keeper has answered a request for work."""
+        """`model` is called at the first task; `ready` whenever the keeper has answered a request
+        for work.
+        """
         self._profile, self._replica, self._ready_told = profile, replica, ready
         self._keeper_factory, self._tool_client, self._model = keeper, tool_client, model
         self._progress = progress or Progress()
@@ -61,6 +75,8 @@ class Worker:
         """Take and work, for ever; a keeper that is away is asked again."""
         # The first asks without waiting, so that one knows soon whether the keeper is there.
         take = Take(replica=self._replica, wait_seconds=0)
+        warming = asyncio.get_running_loop().call_later(WARM_AFTER_SECONDS, warm)
+        self._stack.callback(warming.cancel)
         async with self._keeper_factory() as keeper, self._stack:
             with Renewer(self._keeper_factory) as renewer:
                 while True:
@@ -132,14 +148,18 @@ class Worker:
     async def _outcome(self, keeper: KeeperClient, lease: Lease) -> Finish | Failure:
         task = Task(lease=lease, profile=self._profile, keeper=keeper, progress=self._progress)
         try:
+            with self._progress.doing("importing", BUILD_SECONDS_MAX):
+                loop = await asyncio.to_thread(importlib.import_module, LOOP)
             agent = await self._ready(lease)
-            return Finish(output=await answer(agent, task))
+            return Finish(output=await loop.answer(agent, task))
         except Exception as error:  # noqa: BLE001 - a task's failure is reported, never fatal here
             return failure_of(error)
 
     async def _ready(self, lease: Lease) -> Any:
         """The agent, built at the first task: its tools can be listed only with a lease."""
         if self._agent is None:
+            from .loop import build
+
             granted = await self._granted(lease)
             with self._progress.doing("starting", BUILD_SECONDS_MAX):
                 made = await asyncio.to_thread(
@@ -156,6 +176,11 @@ class Worker:
             with self._progress.doing(f"listing {grant.tool}", LIST_SECONDS_MAX):
                 granted += [(grant, client, info) for info in await client.list(sent)]
         return granted
+
+
+def warm() -> None:
+    """Import the loop beside what goes on; a thread of its own, that no stop waits for."""
+    threading.Thread(target=importlib.import_module, args=(LOOP,), name="warm", daemon=True).start()
 
 
 def failure_of(error: BaseException) -> Failure:
