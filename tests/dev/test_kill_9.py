@@ -87,7 +87,9 @@ def test_kill_9_leaves_nothing_of_any_kind(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     (tmp_path / "script.yaml").write_text(SCRIPT)
     command = [sys.executable, "-m", "seawall.cli.main", "dev", "--offline", "hi"]
-    env = {**os.environ, "TOKEN": "tok-0123456789"}
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    env = {**os.environ, "TOKEN": "tok-0123456789", "TMPDIR": str(temporary)}
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=log, stderr=log)
     try:
@@ -108,7 +110,8 @@ def test_kill_9_leaves_nothing_of_any_kind(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     end = time.monotonic() + 10
-    while (alive(children) or folder.exists()) and time.monotonic() < end:
+    while (alive(children) or list(temporary.iterdir())) and time.monotonic() < end:
         time.sleep(0.05)
     assert alive(children) == {}
     assert not folder.exists()
+    assert list(temporary.iterdir()) == []

@@ -123,11 +123,10 @@ class DevEngine:
             self._given[profile.tool] = self._stack.enter_context(given)
 
     async def _open_broker(self) -> str:
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="seawall-"))
         self._options.tell("broker")
-        return await self._stack.enter_async_context(
-            open_broker(self._options.broker, Path(folder))
-        )
+        # Not in a folder of ours: after kill -9 the broker's watcher removes what it made, no more.
+        temporary = Path(tempfile.gettempdir())
+        return await self._stack.enter_async_context(open_broker(self._options.broker, temporary))
 
     async def _open_door(self) -> None:
         from seawall.keeper.app import agents_app
