@@ -123,6 +123,7 @@ def _default(field: FieldInfo, kind: str) -> str:
 
 _WORDS: dict[Any, str] = {
     units.Seconds: "duration", units.Bytes: "size", units.Name: "name", units.Host: "host",
+    units.HostPattern: "host",
     units.SecretName: "name of a secret", units.Url: "URL", units.Port: "port",
     units.Text: "text", str: "text", bool: "true or false", int: "whole number", float: "number",
 }  # fmt: skip

@@ -23,6 +23,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.client._transport import TransportStreams
 from mcp.shared.message import SessionMessage
 
+from seawall.wire import places
+
 from .text import clip
 
 LINE_BYTES_MAX = 32 * 1024**2
@@ -40,7 +42,10 @@ logger = logging.getLogger("seawall.tool")
 
 def scrubbed(extra: Mapping[str, str]) -> dict[str, str]:
     """An environment with nothing of ours in it that could be a secret."""
-    return {name: os.environ[name] for name in INHERITED if name in os.environ} | dict(extra)
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    # Only as our containers have them: a person's own proxy may hold a password.
+    ours = {name: value for name, value in places.PROXY.items() if os.environ.get(name) == value}
+    return kept | ours | dict(extra)
 
 
 class ServerProcess:

@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from seawall.spec.base import Egress, HeaderAuth, QueryAuth
+from seawall.spec.base import BearerAuth, Egress, HeaderAuth, QueryAuth
 from seawall.spec.model import CommandSecret, EnvSecret, FileSecret, Spec
 from seawall.spec.profiles import HOSTS
 from seawall.spec.profiles import profile as model_profile
 from seawall.spec.tools import ProgramKeys, UrlSpec
 from seawall.wire.profiles import ModelProfile
 
-from .model import Credential, Link, Secret
+from .model import Credential, Link, Rules, Secret
 
 KEEPER_PORT = 8080
 BROKER_PORT = 6379
@@ -60,7 +60,8 @@ def _of_agent(spec: Spec, name: str) -> Iterator[Link]:
 def _of_tool(spec: Spec, name: str) -> Iterator[Link]:
     tool, source = spec.tools[name], f"tool/{name}"
     if isinstance(tool, UrlSpec):
-        yield _to_url(source, tool.url, _credential(tool.auth), plain=tool.allow_plain_http)
+        link = _to_url(source, tool.url, _credential(tool.auth), plain=tool.allow_plain_http)
+        yield link.model_copy(update={"rules": Rules()}) if link.credential else link
     yield from _outside(spec, source, tool.egress, tool.connects)
 
 
@@ -104,6 +105,7 @@ def _outside(
             port=one.port,
             protocol="http" if one.allow_plain_http else "https",
             credential=_credential(one.auth),
+            rules=_rules(one),
             allows=tuple(key for key, allowed in allows.items() if allowed),
         )
     for service in connects:
@@ -111,9 +113,22 @@ def _outside(
         yield Link(source=source, target=f"service/{service}", port=port, protocol="tcp")
 
 
-def _credential(auth: HeaderAuth | QueryAuth | None) -> Credential | None:
+def _rules(one: Egress) -> Rules | None:
+    if not one.by_gateway:
+        return None
+    return Rules(
+        methods=tuple(sorted(one.methods)),
+        paths=tuple(sorted(one.paths)),
+        requests_per_minute=one.requests_per_minute,
+        body_bytes_max=one.body,
+    )
+
+
+def _credential(auth: BearerAuth | HeaderAuth | QueryAuth | None) -> Credential | None:
     if auth is None:
         return None
+    if isinstance(auth, BearerAuth):
+        return Credential(secret=auth.bearer, header="authorization", prefix="Bearer ")
     if isinstance(auth, QueryAuth):
         return Credential(secret=auth.secret, query=auth.query)
     return Credential(secret=auth.secret, header=auth.header, prefix=auth.prefix)

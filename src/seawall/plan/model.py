@@ -89,6 +89,17 @@ class Credential(Message):
     prefix: str = ""
 
 
+class Rules(Message):
+    """What of HTTP passes a link, where the gateway itself speaks to the host."""
+
+    methods: tuple[str, ...] = ()
+    """All of them when there is none."""
+    paths: tuple[str, ...] = ()
+    """What a path may begin with; all when there is none."""
+    requests_per_minute: int | None = None
+    body_bytes_max: int | None = None
+
+
 class Link(Message):
     """A connection that is allowed. What is not listed is not."""
 
@@ -103,6 +114,8 @@ class Link(Message):
     identity: str = ""
     """Who the target is told is asking; set by the gateway, never by the caller."""
     credential: Credential | None = None
+    rules: Rules | None = None
+    """The gateway speaks to the host itself, and holds requests to these."""
     allows: tuple[str, ...] = ()
     """The spec's `allow_…` keys that loosen this link."""
 

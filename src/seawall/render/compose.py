@@ -12,7 +12,7 @@ from seawall.plan.model import Limits, Plan, Workload
 from seawall.wire import places
 from seawall.wire.profiles import BridgeProfile, MemoryTool
 
-from . import gateway, readme
+from . import gateway, injection, readme
 from .dockerfile import Code, dockerfile, image, locks, programs, writes_data
 from .files import Copy, Rendered
 from .hardening import hardened, limited
@@ -128,7 +128,7 @@ def _workload(
         files[f"{folder}/envoy.yaml"] = text
         if not options.offline:
             for secret in gateway.credentials(service):
-                files[f"{folder}/{secret}.yaml"] = gateway.key_file(secret)
+                files[f"{folder}/{secret}.yaml"] = injection.key_file(secret)
         return [text, *(f"{ca.path} {ca.digest}" for ca in plan.trusted_cas)]
     if service.kind == "door":
         files[f"{folder}/envoy.yaml"] = text = gateway.door(plan)
@@ -176,10 +176,21 @@ def _service(plan: Plan, service: Service, options: ComposeOptions, digest: str)
         **({"scale": replicas} if replicas != 1 else {}),
         **_loosened(service),
         **limited(_limits_of(service)),
+        **_environment(service),
         "networks": {a.network: _attachment(a) for a in service.networks},
         **({"volumes": mounts} if mounts else {}),
         **(_published(options) if service.kind == "door" else {}),
     }
+
+
+def _environment(service: Service) -> dict[str, Any]:
+    """Ordinary clients find the gateway by these."""
+    behind = any(a.network in (service.name, f"gateway-{service.name}") for a in service.networks)
+    if service.kind not in ("agent", "tool") or not behind:
+        return {}
+    if service.kind == "tool" and len(service.networks) == 1:
+        return {}
+    return {"environment": dict(places.PROXY)}
 
 
 def _loosened(service: Service) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .yaml_text import Flow
+
 TYPES = "type.googleapis.com/envoy"
 CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
 OWN_CA_FILE = "/etc/envoy/ca-certificates.crt"
@@ -16,6 +18,8 @@ HEALTH_PORT = 9000
 CONNECT_SECONDS = 5
 BUFFER_BYTES = 1024**2
 HEADERS_KIB_MAX = 60
+WIDTH = 100
+"""Of a rendered line: what fits stays on one, so that a whole gateway can be read."""
 
 
 def typed(name: str, kind: str, **fields: Any) -> dict[str, Any]:
@@ -30,14 +34,26 @@ def listener(
     chain = {"filter_chain_match": match} if match else {}
     return {
         "name": name,
-        "address": {"socket_address": {"address": address, "port_value": port}},
+        "address": {"socket_address": Flow({"address": address, "port_value": port})},
         "per_connection_buffer_limit_bytes": BUFFER_BYTES,
         "filter_chains": [{**chain, "filters": filters}],
     }
 
 
-def http(name: str, routes: list[Any], filters: Sequence[Any], **fields: Any) -> dict[str, Any]:
-    """The HTTP connection manager, strict about what it takes for a request."""
+def http(
+    name: str,
+    routes: list[Any],
+    filters: Sequence[Any],
+    *,
+    domains: Sequence[str] = ("*",),
+    hosts: Sequence[Any] = (),
+    **fields: Any,
+) -> dict[str, Any]:
+    """The HTTP connection manager, strict about what it takes for a request.
+
+    `routes` are for `domains`; `hosts` are virtual hosts besides.
+    """
+    own = [{"name": name, "domains": Flow(list(domains)), "routes": routes}] if routes else []
     return typed(
         "envoy.filters.network.http_connection_manager",
         "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -50,19 +66,22 @@ def http(name: str, routes: list[Any], filters: Sequence[Any], **fields: Any) ->
         max_request_headers_kb=HEADERS_KIB_MAX,
         request_headers_timeout="10s",
         stream_idle_timeout="60s",
-        common_http_protocol_options={
-            "idle_timeout": "300s",
-            "headers_with_underscores_action": "REJECT_REQUEST",
-            "max_headers_count": 100,
-        },
+        common_http_protocol_options=Flow(
+            {
+                "idle_timeout": "300s",
+                "headers_with_underscores_action": "REJECT_REQUEST",
+                "max_headers_count": 100,
+            }
+        ),
         **fields,
-        route_config={
-            "name": name,
-            "virtual_hosts": [{"name": name, "domains": ["*"], "routes": routes}],
-        },
+        route_config={"name": name, "virtual_hosts": [*own, *hosts]},
         http_filters=[
             *filters,
-            typed("envoy.filters.http.router", "extensions.filters.http.router.v3.Router"),
+            typed(
+                "envoy.filters.http.router",
+                "extensions.filters.http.router.v3.Router",
+                suppress_envoy_headers=True,
+            ),
         ],
     )
 
@@ -72,26 +91,34 @@ def log(**fields: str) -> list[Any]:
     line = {
         "time": "%START_TIME%",
         **fields,
+        "run": "%REQ(X-SEAWALL-RUN)%",
+        "task": "%REQ(X-SEAWALL-TASK)%",
         "method": "%REQ(:METHOD)%",
+        "host": "%REQ(:AUTHORITY)%",
         "path": "%PATH(NQ:ORIG_OR_PATH)%",
-        "route": "%ROUTE_NAME%",
+        "rule": "%ROUTE_NAME%",
         "status": "%RESPONSE_CODE%",
         "details": "%RESPONSE_CODE_DETAILS%",
         "received": "%BYTES_RECEIVED%",
         "sent": "%BYTES_SENT%",
         "ms": "%DURATION%",
     }
-    form = {"json_format": line, "json_format_options": {"sort_properties": False}}
+    return [stdout(line)]
+
+
+def stdout(line: dict[str, Any]) -> dict[str, Any]:
+    """An access log of such lines as JSON."""
+    form = {"json_format": line, "json_format_options": Flow({"sort_properties": False})}
     kind = "extensions.access_loggers.stream.v3.StdoutAccessLog"
-    return [typed("envoy.access_loggers.stdout", kind, log_format=form)]
+    return typed("envoy.access_loggers.stdout", kind, log_format=form)
 
 
 def headers(remove: Sequence[str], put: dict[str, str]) -> dict[str, Any]:
     """A filter that strips what a caller may not say, and says who it is instead."""
     overwrite = "OVERWRITE_IF_EXISTS_OR_ADD"
-    mutations: list[Any] = [{"remove": name} for name in remove]
+    mutations: list[Any] = [Flow({"remove": name}) for name in remove]
     mutations += [
-        {"append": {"header": {"key": key, "value": value}, "append_action": overwrite}}
+        Flow({"append": {"header": {"key": key, "value": value}, "append_action": overwrite}})
         for key, value in put.items()
     ]
     kind = "extensions.filters.http.header_mutation.v3.HeaderMutation"
@@ -103,7 +130,7 @@ def route(name: str, prefix: str, cluster: str, **action: Any) -> dict[str, Any]
     """Requests below `prefix` go to a cluster; a response may take as long as it needs."""
     return {
         "name": name,
-        "match": {"prefix": prefix},
+        "match": Flow({"prefix": prefix}),
         "route": {"cluster": cluster, "timeout": "0s", **action},
     }
 
@@ -121,10 +148,14 @@ def refusal(status: int, body: str) -> dict[str, Any]:
         "match": {"prefix": "/"},
         "direct_response": {"status": status, "body": {"inline_string": body}},
         "response_headers_to_add": [
-            {"header": {"key": "content-type", "value": "application/json"},
-             "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"},
+            Flow(
+                {
+                    "header": {"key": "content-type", "value": "application/json"},
+                    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+                }
+            )
         ],
-    }  # fmt: skip
+    }
 
 
 def cluster(name: str, host: str, port: int, **fields: Any) -> dict[str, Any]:
@@ -133,24 +164,19 @@ def cluster(name: str, host: str, port: int, **fields: Any) -> dict[str, Any]:
         "name": name,
         "type": "STRICT_DNS",
         "dns_lookup_family": "V4_PREFERRED",
-        "dns_failure_refresh_rate": {"base_interval": "0.2s", "max_interval": "2s"},
+        "dns_failure_refresh_rate": Flow({"base_interval": "0.2s", "max_interval": "2s"}),
         "connect_timeout": f"{CONNECT_SECONDS}s",
         **fields,
-        "load_assignment": {
-            "cluster_name": name,
-            "endpoints": [
-                {
-                    "lb_endpoints": [
-                        {
-                            "endpoint": {
-                                "address": {"socket_address": {"address": host, "port_value": port}}
-                            }
-                        }
-                    ]
-                }
-            ],
-        },
+        "load_assignment": endpoint(
+            name, {"socket_address": {"address": host, "port_value": port}}
+        ),
     }
+
+
+def endpoint(name: str, address: dict[str, Any]) -> dict[str, Any]:
+    """A cluster's one endpoint."""
+    ends = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
+    return {"cluster_name": name, "endpoints": Flow(ends)}
 
 
 def tls(host: str, ca_file: str = CA_FILE) -> dict[str, Any]:
@@ -184,15 +210,13 @@ def upstream(*filters: Any) -> dict[str, Any]:
 
 
 def health() -> dict[str, Any]:
-    """A listener that only the container itself reaches: HEALTHCHECK asks it."""
-    answer = {
-        "match": {"prefix": "/"},
-        "direct_response": {"status": 200},
-    }
-    return listener("health", "127.0.0.1", HEALTH_PORT, [http("health", [answer], ())])
+    """A listener that only the container itself reaches: HEALTHCHECK connects to it."""
+    kind = "extensions.filters.network.direct_response.v3.Config"
+    answer = typed("envoy.filters.network.direct_response", kind)
+    return listener("health", "127.0.0.1", HEALTH_PORT, [answer])
 
 
-def bootstrap(listeners: list[Any], clusters: list[Any]) -> dict[str, Any]:
+def bootstrap(listeners: list[Any], clusters: list[Any], **extensions: Any) -> dict[str, Any]:
     """The whole file. No admin port: what it tells and does is nobody's in the mesh."""
     limit = typed(
         "envoy.resource_monitors.global_downstream_max_connections",
@@ -201,6 +225,7 @@ def bootstrap(listeners: list[Any], clusters: list[Any]) -> dict[str, Any]:
     )
     return {
         "node": {"id": "gateway", "cluster": "seawall"},
+        **extensions,
         "overload_manager": {"resource_monitors": [limit]},
         "static_resources": {"listeners": [*listeners, health()], "clusters": clusters},
     }

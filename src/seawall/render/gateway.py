@@ -1,6 +1,6 @@
-"""The Envoy configuration of one agent's gateway, and of the door.
+"""The Envoy configuration of a gateway, an agent's or a tool's, and of the door.
 
-A gateway listens on its agent's side only, says who asks over whatever the agent says of itself,
+A gateway listens on its workload's side only, says who asks over whatever the agent says of itself,
 has the keeper check the lease, and adds keys that the agent never sees.
 """
 
@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 from urllib.parse import urlsplit
 
-from seawall.plan.model import Credential, Link, Plan
+from seawall.plan.model import Link, Plan
 from seawall.spec.profiles import HOSTS
 from seawall.wire import headers, places
 from seawall.wire.messages import Fault
 from seawall.wire.profiles import AgentProfile, ModelProfile, ToolGrant
 
-from . import envoy, yaml_text
+from . import egress, envoy, yaml_text
+from .injection import injector
 from .topology import GATEWAY_HOST, Service, Topology, service_name
+from .yaml_text import Flow
 
 IDENTITY = (headers.AGENT, headers.RUN, headers.TASK)
 NEVER_OUTSIDE = ("authorization", "x-api-key", "cookie", "proxy-authorization", "x-seawall-step")
@@ -31,38 +34,77 @@ TAKE_SECONDS = 60
 
 
 def gateway(plan: Plan, topology: Topology, service: Service, *, offline: bool) -> str:
-    """The configuration of one agent's gateway."""
+    """The configuration of an agent's or tool's gateway."""
     assert service.workload is not None  # noqa: S101 - a gateway is some workload's
-    name = service.workload.identity.partition("/")[2]
+    kind, _, name = service.workload.identity.partition("/")
     profile = service.workload.profile
-    assert isinstance(profile, AgentProfile)  # noqa: S101 - others are refused before
-    models = (profile.model, *profile.model.fallbacks)
-    routes = [
-        _keeper_route(),
-        *(_tool_route(grant) for grant in profile.tools),
-        *(_model_route(number, model, offline) for number, model in enumerate(models)),
-        envoy.refusal(403, _refusal(name)),
-    ]
-    clusters = [
-        envoy.cluster("keeper", "keeper", places.KEEPER_PORT),
-        *(_tool_cluster(grant.tool) for grant in profile.tools),
-        *_model_clusters(plan, models, service.links, offline=offline),
-    ]
-    filters = [envoy.headers(IDENTITY, {headers.AGENT: name}), _lease_check(name)]
-    manager = envoy.http("agent", routes, filters, access_log=envoy.log(agent=name))
+    agent = profile if isinstance(profile, AgentProfile) else None
+    models = (agent.model, *agent.model.fallbacks) if agent else ()
+    routes = _agent_routes(agent, models, offline=offline) if agent else []
+    clusters = _agent_clusters(plan, agent, models, service.links, offline) if agent else []
+    filters = [envoy.headers(IDENTITY, {headers.AGENT: name} if agent else {})]
+    filters += [_lease_check(name)] if agent else []
+    grants = egress.granted(service.links, [_server(model) for model in models])
+    who = egress.Who(f"{kind}s", name)
+    address, subnet = _side(topology, service)
+    fields = {kind: name}
+    manager = envoy.http(
+        kind,
+        routes,
+        [*filters, *egress.filters(grants)],
+        domains=[f"{host}{port}" for host in ("gateway", str(address))
+                 for port in ("", f":{places.GATEWAY_PORT}")],
+        hosts=[*egress.hosts(grants, who), egress.refused(who)],
+        upgrade_configs=egress.upgrades(),
+        access_log=envoy.log(**fields),
+    )  # fmt: skip
+    # Bound to the workload's side, and for its addresses only: a tool on another of the gateway's
+    # networks that calls it would otherwise be taken for the agent.
+    prefix = {"address_prefix": str(subnet.network_address), "prefix_len": subnet.prefixlen}
+    inside = {"source_prefix_ranges": [Flow(prefix)]}
+    listeners = [envoy.listener(kind, str(address), places.GATEWAY_PORT, [manager], inside)]
+    extensions = {}
+    if grants:
+        listeners.append(egress.listener(grants, topology.within, **fields))
+        clusters += egress.clusters(grants, _ca_file(plan))
+        extensions = egress.extensions()
+    head = f"The gateway of the {kind} {name} in the mesh {plan.name}: its only neighbour."
+    return yaml_text.dump(
+        envoy.bootstrap(listeners, clusters, **extensions), head, width=envoy.WIDTH
+    )
+
+
+def _side(topology: Topology, service: Service) -> tuple[IPv4Address, IPv4Network]:
+    """Where a gateway listens."""
     side = next(a for a in service.networks if a.address is not None)
     subnet = next(n.subnet for n in topology.networks if n.name == side.network)
     assert side.address == subnet[GATEWAY_HOST]  # noqa: S101 - the topology's promise
-    # Bound to the agent's side, and for its addresses only: a tool on another of the gateway's
-    # networks that calls it would otherwise be taken for the agent.
-    inside = {
-        "source_prefix_ranges": [
-            {"address_prefix": str(subnet.network_address), "prefix_len": subnet.prefixlen}
-        ]
-    }
-    listener = envoy.listener("agent", str(side.address), places.GATEWAY_PORT, [manager], inside)
-    head = f"The gateway of the agent {name} in the mesh {plan.name}: its only neighbour."
-    return yaml_text.dump(envoy.bootstrap([listener], clusters), head)
+    return side.address, subnet
+
+
+def _agent_routes(
+    agent: AgentProfile, models: Sequence[ModelProfile], *, offline: bool
+) -> list[dict[str, Any]]:
+    return [
+        _keeper_route(),
+        *(_tool_route(grant) for grant in agent.tools),
+        *(_model_route(number, model, offline) for number, model in enumerate(models)),
+        envoy.refusal(403, _refusal(agent.name)),
+    ]
+
+
+def _agent_clusters(
+    plan: Plan,
+    agent: AgentProfile,
+    models: Sequence[ModelProfile],
+    links: tuple[Link, ...],
+    offline: bool,
+) -> list[dict[str, Any]]:
+    return [
+        envoy.cluster("keeper", "keeper", places.KEEPER_PORT),
+        *(_tool_cluster(grant.tool) for grant in agent.tools),
+        *_model_clusters(plan, models, links, offline=offline),
+    ]
 
 
 def door(plan: Plan) -> str:
@@ -76,19 +118,7 @@ def door(plan: Plan) -> str:
     listener = envoy.listener("door", "0.0.0.0", places.DOOR_PORT, [manager])  # noqa: S104 - the published side
     clusters = [envoy.cluster("keeper", "keeper", places.PEOPLE_PORT)]
     head = f"The door of the mesh {plan.name}: the only port that is published."
-    return yaml_text.dump(envoy.bootstrap([listener], clusters), head)
-
-
-def key_file(secret: str) -> str:
-    """A secret as Envoy's discovery names it: where its value is, never what it is."""
-    value = {
-        "filename": f"{places.SECRETS}/{secret}",
-        # A directory is watched, and a new value moved into it takes effect at once.
-        "watched_directory": {"path": places.SECRETS},
-    }
-    kind = f"{envoy.TYPES}.extensions.transport_sockets.tls.v3.Secret"
-    resource = {"@type": kind, "name": secret, "generic_secret": {"secret": value}}
-    return yaml_text.dump({"resources": [resource]}, f"Where Envoy finds the secret {secret}.")
+    return yaml_text.dump(envoy.bootstrap([listener], clusters), head, width=envoy.WIDTH)
 
 
 def credentials(service: Service) -> tuple[str, ...]:
@@ -125,7 +155,7 @@ def _model_route(number: int, model: ModelProfile, offline: bool) -> dict[str, A
                    host_rewrite_literal=url.hostname)  # fmt: skip
     # The script is told which agent asks; no one else outside is.
     hidden = NEVER_OUTSIDE if offline else (*NEVER_OUTSIDE, *IDENTITY)
-    return {**to, "request_headers_to_remove": list(hidden)}
+    return {**to, "request_headers_to_remove": Flow(list(hidden))}
 
 
 def base_url(model: ModelProfile) -> str:
@@ -133,6 +163,11 @@ def base_url(model: ModelProfile) -> str:
     provider = model.ref.partition(":")[0]
     version = "/v1" if provider == "openai" else ""
     return model.base_url or f"https://{HOSTS[provider]}{version}"
+
+
+def _server(model: ModelProfile) -> tuple[str, int]:
+    url = urlsplit(base_url(model))
+    return url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
 
 
 def _offline_path(model: ModelProfile) -> str:
@@ -153,43 +188,23 @@ def _model_clusters(
     names = {f"model-{number}": model for number, model in enumerate(models)}
     if offline:
         return [envoy.cluster(name, "models", places.MODELS_PORT) for name in names]
-    ca_file = envoy.OWN_CA_FILE if plan.trusted_cas else envoy.CA_FILE
-    return [_model_cluster(name, model, links, ca_file) for name, model in names.items()]
+    return [_model_cluster(name, model, links, _ca_file(plan)) for name, model in names.items()]
+
+
+def _ca_file(plan: Plan) -> str:
+    return envoy.OWN_CA_FILE if plan.trusted_cas else envoy.CA_FILE
 
 
 def _model_cluster(
     name: str, model: ModelProfile, links: tuple[Link, ...], ca_file: str
 ) -> dict[str, Any]:
-    url = urlsplit(base_url(model))
-    host = url.hostname or ""
-    secure = url.scheme == "https"
-    port = url.port or (443 if secure else 80)
+    secure = urlsplit(base_url(model)).scheme == "https"
+    host, port = _server(model)
     link = next(k for k in links if k.target == f"outside/{host}" and k.port == port)
     fields = envoy.tls(host, ca_file) if secure else {}
     if link.credential is not None:
-        fields |= envoy.upstream(_injector(link.credential))
+        fields |= envoy.upstream(injector(link.credential))
     return envoy.cluster(name, host, port, **fields)
-
-
-def _injector(credential: Credential) -> dict[str, Any]:
-    """Adds the key on the provider's side of the gateway, over whatever is there."""
-    kind = "extensions.http.injected_credentials.generic.v3.Generic"
-    source = {
-        "path_config_source": {"path": f"/etc/envoy/{credential.secret}.yaml"},
-        "resource_api_version": "V3",
-    }
-    generic: dict[str, Any] = {
-        "credential": {"name": credential.secret, "sds_config": source},
-        "header": credential.header,
-    }
-    if credential.prefix:
-        generic["header_value_prefix"] = credential.prefix
-    return envoy.typed(
-        "envoy.filters.http.credential_injector",
-        "extensions.filters.http.credential_injector.v3.CredentialInjector",
-        overwrite=True,
-        credential=envoy.typed("envoy.http.injected_credentials.generic", kind, **generic),
-    )
 
 
 def _lease_check(agent: str) -> dict[str, Any]:
@@ -202,10 +217,12 @@ def _lease_check(agent: str) -> dict[str, Any]:
         http_service={
             "server_uri": {"uri": "http://keeper", "cluster": "keeper", "timeout": "5s"},
             "path_prefix": "/v1/authorize",
-            "authorization_request": {"headers_to_add": [{"key": headers.AGENT, "value": agent}]},
+            "authorization_request": {
+                "headers_to_add": [Flow({"key": headers.AGENT, "value": agent})]
+            },
             "authorization_response": {
-                "allowed_upstream_headers": {"patterns": exact},
-                "allowed_client_headers": {"patterns": [{"exact": "content-type"}]},
+                "allowed_upstream_headers": Flow({"patterns": exact}),
+                "allowed_client_headers": Flow({"patterns": [{"exact": "content-type"}]}),
             },
         },
     )

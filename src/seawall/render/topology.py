@@ -24,6 +24,7 @@ GATEWAY_HOST = -2
 addresses to the others from the first one on."""
 UID_GATEWAY_OVER = 20_000
 """Above its workload's uid (`plan/compile.py`), so that a new agent changes no other gateway."""
+OUTSIDE = ("outside/", "service/")
 UID_DOOR, UID_MODELS = 60_000, 60_001
 """Above both ranges, and below 65536: with user namespaces there are no more."""
 
@@ -66,6 +67,8 @@ class Topology:
 
     services: tuple[Service, ...]
     networks: tuple[Network, ...]
+    within: IPv4Network
+    """Where all of them are: no grant leads there."""
 
     def service(self, name: str) -> Service:
         """One service."""
@@ -94,7 +97,7 @@ def topology(plan: Plan, within: IPv4Network, *, offline: bool = False) -> Topol
     subnets = _subnets(names, within)
     networks = tuple(_network(name, subnets[name]) for name in names)
     placed = (_bound(service, subnets) for service in services)
-    return Topology(tuple(sorted(placed, key=lambda s: s.name)), networks)
+    return Topology(tuple(sorted(placed, key=lambda s: s.name)), networks, within)
 
 
 def _core(plan: Plan) -> list[Service]:
@@ -113,22 +116,36 @@ def _core(plan: Plan) -> list[Service]:
             case "tool":
                 # Nobody was granted it: it still runs, alone, for `seawall call`.
                 networks = (Attachment(name, name),)
+                if goes_out(plan, workload):
+                    networks += (Attachment(f"gateway-{name}"),)
         found.append(Service(name, workload.kind, workload.uid, networks, workload))
     return found
 
 
+def goes_out(plan: Plan, workload: Workload) -> bool:
+    """Whether a workload was granted anything outside the mesh."""
+    return any(k.source == workload.identity and k.target.startswith(OUTSIDE) for k in plan.links)
+
+
 def _gateways(plan: Plan, offline: bool) -> Iterable[Service]:
-    for workload in (w for w in plan.workloads if w.kind == "agent"):
+    for workload in plan.workloads:
         links = tuple(link for link in plan.links if link.source == workload.identity)
-        networks = [Attachment(service_name(workload.identity), "gateway"), Attachment("keeper")]
-        networks += [
-            Attachment(service_name(link.target))
-            for link in links
-            if link.target.startswith("tool/")
-        ]
-        if any(link.target.startswith("outside/") for link in links):
-            networks.append(Attachment("models" if offline else "outside"))
-        name = f"gateway-{service_name(workload.identity)}"
+        out = goes_out(plan, workload)
+        own = service_name(workload.identity)
+        name = f"gateway-{own}"
+        if workload.kind == "agent":
+            networks = [Attachment(own, "gateway"), Attachment("keeper")]
+            tools = [service_name(k.target) for k in links if k.target.startswith("tool/")]
+            networks += [Attachment(tool) for tool in tools]
+        elif workload.kind == "tool" and out:
+            # Not the network of those who call the tool: there it would serve them too.
+            networks = [Attachment(name, "gateway")]
+        else:
+            continue
+        if out and not offline:
+            networks.append(Attachment("outside"))
+        elif out and workload.kind == "agent":
+            networks.append(Attachment("models"))
         uid = workload.uid + UID_GATEWAY_OVER
         yield Service(name, "gateway", uid, tuple(networks), workload, links)
 
@@ -154,6 +171,8 @@ def _network(name: str, subnet: IPv4Network) -> Network:
     if name in whys:
         return Network(name, subnet, whys[name], open=name in ("front", "outside"))
     kind, _, rest = name.partition("-")
+    if kind == "gateway":
+        return Network(name, subnet, f"{rest} and its own gateway; no way out")
     who = "the gateways of agents that were granted it" if kind == "tool" else "its own gateway"
     return Network(name, subnet, f"{rest} and {who}; no way out")
 

@@ -36,10 +36,37 @@ class Flow:
     value: Any
 
 
-def dump(value: Mapping[str, Any], head: str = "") -> str:
-    """The document, with `head` as the comment at its top."""
+def dump(value: Mapping[str, Any], head: str = "", *, width: int = 0) -> str:
+    """The document, with `head` as the comment at its top.
+
+    What fits on a line of `width` characters stays on one.
+    """
     top = [f"# {line}".rstrip() for line in head.splitlines()]
-    return "\n".join([*top, *_mapping(value, 0)]) + "\n"
+    folded = {key: _folded(item, len(key) + 2, 2, width) for key, item in value.items()}
+    return "\n".join([*top, *_mapping(folded, 0)]) + "\n"
+
+
+def _folded(item: Any, before: int, indent: int, width: int) -> Any:
+    """The same value, with parts that fit on a line as `Flow`. `before`: what stands left of it."""
+    if isinstance(item, Why):
+        return Why(_folded(item.value, before, indent, width), item.comment)
+    if not isinstance(item, (Mapping, list, tuple)) or not item:
+        return item
+    if not _has_comment(item) and before + len(_flow(item)) <= width:
+        return Flow(item)
+    if isinstance(item, Mapping):
+        return {
+            key: _folded(one, indent + len(_scalar(key)) + 2, indent + 2, width)
+            for key, one in item.items()
+        }
+    return [_folded(one, indent + 2, indent + 2, width) for one in item]
+
+
+def _has_comment(item: Any) -> bool:
+    if isinstance(item, Why):
+        return True
+    parts: Any = item.values() if isinstance(item, Mapping) else item
+    return isinstance(item, (Mapping, list, tuple)) and any(_has_comment(one) for one in parts)
 
 
 def _mapping(value: Mapping[str, Any], depth: int) -> Iterator[str]:
@@ -86,6 +113,8 @@ def _entry(head: str, item: Any, depth: int) -> Iterator[str]:
 
 
 def _flow(item: Any) -> str:
+    if isinstance(item, Flow):
+        return _flow(item.value)
     if isinstance(item, Mapping):
         return "{" + ", ".join(f"{_scalar(k)}: {_flow(v)}" for k, v in item.items()) + "}"
     if isinstance(item, (list, tuple)):

@@ -1,11 +1,16 @@
 """What every model of a spec has in common: frozen, closed to unknown keys, strict about types."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from .units import Bytes, Host, Name, Port, SecretName, Text
+from .units import Bytes, HostPattern, Name, Port, SecretName, Text, fault
+
+HTTP_PORT = 80
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+PathPrefix = Annotated[str, Field(pattern="^/[A-Za-z0-9._~/-]*$", max_length=256)]
+PORT_DIGITS = 5
 
 
 class SpecModel(BaseModel):
@@ -39,6 +44,12 @@ class HeaderAuth(SpecModel):
     prefix: str = Field("", description='Text before the value, for example "Bearer ".')
 
 
+class BearerAuth(SpecModel):
+    """A secret that the gateway adds as `Authorization: Bearer …`."""
+
+    bearer: SecretName = Field(description="Name of the secret.")
+
+
 class QueryAuth(SpecModel):
     """A secret that the gateway adds to the query."""
 
@@ -47,12 +58,14 @@ class QueryAuth(SpecModel):
 
 
 def _auth_kind(given: Any) -> str | None:
-    key = only_key(given, ("header", "query"))
-    return {"header": "HeaderAuth", "query": "QueryAuth"}.get(key or "")
+    kinds = {"bearer": "BearerAuth", "header": "HeaderAuth", "query": "QueryAuth"}
+    return kinds.get(only_key(given, kinds) or "")
 
 
 Auth = Annotated[
-    Annotated[HeaderAuth, Tag("HeaderAuth")] | Annotated[QueryAuth, Tag("QueryAuth")],
+    Annotated[BearerAuth, Tag("BearerAuth")]
+    | Annotated[HeaderAuth, Tag("HeaderAuth")]
+    | Annotated[QueryAuth, Tag("QueryAuth")],
     Discriminator(_auth_kind),
 ]
 
@@ -60,8 +73,10 @@ Auth = Annotated[
 class Egress(SpecModel):
     """One host outside that a workload may reach, through its gateway."""
 
-    host: Host = Field(description="The host's name: no wildcard, no address.")
-    port: Port = Field(443, description="The port; 443 by default.")
+    host: HostPattern = Field(
+        description="The host's name, or *.domain for every name below one; may end in :port."
+    )
+    port: Port = Field(443, description="The port; 443, or 80 without TLS, by default.")
     auth: Auth | None = Field(
         None, description="A secret that the gateway adds; the workload never sees it."
     )
@@ -71,6 +86,44 @@ class Egress(SpecModel):
     allow_private_addresses: bool = Field(
         False, description="Let the name stand for a private address, your own network's say."
     )
+
+    via: Literal["gateway"] | None = Field(
+        None,
+        description="gateway: it speaks TLS to the host itself, and the workload http:// to it; "
+        "what follows here, and auth, imply it.",
+    )
+    methods: tuple[Method, ...] = Field((), description="Methods that pass; all by default.")
+    paths: tuple[PathPrefix, ...] = Field(
+        (), description="What paths must begin with; any by default."
+    )
+    requests_per_minute: int | None = Field(
+        None, ge=1, le=1_000_000, description="More are answered with 429; no limit by default."
+    )
+    body: Bytes | None = Field(
+        None, description="The longest body of a request; a longer one is answered with 413."
+    )
+
+    @property
+    def by_gateway(self) -> bool:
+        """Whether the gateway speaks to the host itself."""
+        limits = (self.methods, self.paths, self.requests_per_minute, self.body)
+        return self.via is not None or self.auth is not None or any(limits)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "port" in given:
+            return given
+        host, colon, port = str(given.get("host", "")).rpartition(":")
+        if colon and port.isascii() and port.isdigit() and len(port) <= PORT_DIGITS:
+            return {**given, "host": host, "port": int(port)}
+        return {**given, "port": HTTP_PORT} if given.get("allow_plain_http") is True else given
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.host.startswith("*") and (self.by_gateway or self.allow_plain_http):
+            raise fault("is for TLS that the client speaks itself", "Name the one host")
+        return self
 
 
 class WorkloadKeys(SpecModel):

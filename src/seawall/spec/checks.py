@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from . import money
 from .agents import AgentKeys, BuildAgent, EntryAgent
-from .base import RequirementKeys
+from .base import Egress, RequirementKeys
 from .faults import Faults, Path, Place, nearest
 from .marked import marked_functions
 from .model import Spec
@@ -218,6 +218,19 @@ def _shared(checker: Checker, here: Path, workload: AgentKeys | ToolKeys) -> Non
     _repeated(checker, (*here, "connects"), workload.connects)
     hosts = tuple(f"{egress.host}:{egress.port}" for egress in workload.egress)
     _repeated(checker, (*here, "egress"), hosts)
+    _spoken_http(checker, (*here, "egress"), workload.egress)
+
+
+def _spoken_http(checker: Checker, path: Path, grants: tuple[Egress, ...]) -> None:
+    """A client says http:// to a host by the gateway, and to one without TLS: only one of them."""
+    seen: dict[str, Egress] = {}
+    for index, egress in enumerate(grants):
+        if not (egress.by_gateway or egress.allow_plain_http):
+            continue
+        other = seen.setdefault(egress.host, egress)
+        if other is not egress and (egress.by_gateway or other.by_gateway):
+            fault = f"http://{egress.host} would mean two grants, on ports {other.port} and "
+            checker.add((*path, index), f"{fault}{egress.port}", "Keep one of them")
 
 
 def _repeated(checker: Checker, path: Path, items: tuple[str, ...]) -> None:

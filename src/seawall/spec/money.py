@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .agents import DeclaredAgent
-from .base import HeaderAuth, QueryAuth
+from .base import Auth, BearerAuth
 from .faults import Path, nearest
 from .model import FileSecret, Spec
 from .profiles import KEYS, profile, provider, secret
@@ -164,9 +164,9 @@ def used(spec: Spec) -> Iterator[tuple[str, Path]]:
             yield tool.auth.secret, ("tools", name, "auth", "secret")
 
 
-def _of_egress(
-    here: Path, auths: list[HeaderAuth | QueryAuth | None]
-) -> Iterator[tuple[str, Path]]:
+def _of_egress(here: Path, auths: list[Auth | None]) -> Iterator[tuple[str, Path]]:
     for index, auth in enumerate(auths):
-        if auth is not None:
+        if isinstance(auth, BearerAuth):
+            yield auth.bearer, (*here, index, "auth", "bearer")
+        elif auth is not None:
             yield auth.secret, (*here, index, "auth", "secret")

@@ -83,6 +83,14 @@ def _host(value: str) -> str:
     return value
 
 
+def _host_pattern(value: str) -> str:
+    bare = value.removeprefix("*.")
+    # `*.com` would be half the internet: a wildcard stands before two labels at least.
+    if not _HOST.fullmatch(bare) or (bare != value and "." not in bare):
+        raise fault("must be a host's name", "Write api.example.com or *.example.com")
+    return value
+
+
 def is_loopback(host: str) -> bool:
     """Whether the host's name can only mean this machine."""
     # The whole address: `127.evil.example` is a name that anybody may own.
@@ -104,5 +112,6 @@ Name = Annotated[str, AfterValidator(_name)]
 SecretName = Annotated[str, AfterValidator(_secret)]
 Url = Annotated[str, AfterValidator(_url)]
 Host = Annotated[str, AfterValidator(_host)]
+HostPattern = Annotated[str, AfterValidator(_host_pattern)]
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]

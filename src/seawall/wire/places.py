@@ -19,6 +19,17 @@ DATA = "/data"
 
 GATEWAY = "http://gateway:8080"
 """An agent's one neighbour."""
+PROXY = {
+    "HTTP_PROXY": GATEWAY,
+    "HTTPS_PROXY": GATEWAY,
+    "NO_PROXY": "gateway,localhost,127.0.0.1",
+    "http_proxy": GATEWAY,
+    "https_proxy": GATEWAY,
+    "no_proxy": "gateway,localhost,127.0.0.1",
+    # Node heeds the others only with it (nodejs.org/api/cli.html, from 22.21 and 24.5 on).
+    "NODE_USE_ENV_PROXY": "1",
+}
+"""Environment variables by which ordinary clients reach hosts outside through the gateway."""
 KEEPER_PATH = "/keeper"
 TOOLS_PATH = "/tools"
 MODELS_PATH = "/models"

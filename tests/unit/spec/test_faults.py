@@ -94,7 +94,7 @@ def test_an_unknown_key_gets_the_nearest_known_one(
         ("agents: {a: {}}\ntools: {t: {url: ftp://h}}\n", "tools/t/url: must be a URL"),
         ("agents: {a: {}}\nservices: {s: db}\n", "services/s: must be host:port"),
         ("agents: {a: {egress: [{host: '*.x'}]}}\n", "egress/0/host: must be a host's name"),
-        ("agents: {a: {egress: [{host: 1.2.3.4x:1}]}}\n", "egress/0/host: must be a host's name"),
+        ("agents: {a: {egress: [{host: 1.2.3.4/x}]}}\n", "egress/0/host: must be a host's name"),
         ("agents: {a: {egress: [{host: '127.0.0.1'}]}}\n", "egress/0/host: must be a host's name"),
         ("agents: {a: {limits: {memory: 512}}}\n", "limits/memory: must be a size"),
         ("agents: {a: {limits: {memory: 0MiB}}}\n", "limits/memory: must be above zero"),

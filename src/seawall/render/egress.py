@@ -1,0 +1,316 @@
+"""What leaves a mesh: the part of a gateway's Envoy configuration that lets granted hosts through.
+
+A client speaks to the gateway as to a proxy: CONNECT for TLS, an absolute URI for plain HTTP. What
+was granted goes on to a listener inside the gateway, which holds the TLS server name to the grant,
+resolves it, and refuses addresses that nobody granted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Any
+
+from seawall.plan.model import Link
+
+from . import envoy, grant, spoken
+from .yaml_text import Flow, Why
+
+TARGET = "seawall.target"
+"""Filter state: which grant a request was let through by."""
+ADDRESS = "envoy.stream.upstream_address"
+"""Filter state: the one address that was resolved and checked (Envoy's upstream_address.h)."""
+NEVER = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "224.0.0.0/4", "240.0.0.0/4")
+"""No grant reaches these: the gateway itself, its link (a cloud's metadata), groups."""
+PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15")
+"""People's own networks: for a grant with `allow_private_addresses` alone (RFC 6890)."""
+DNS = {"name": "out", "dns_lookup_family": "V4_ONLY", "max_hosts": 256, "host_ttl": "60s"}
+"""V4_ONLY: no network of a mesh has IPv6, so no IPv6 spelling of an address leads anywhere."""
+TUNNEL_SECONDS_MAX = 3600
+
+
+@dataclass(frozen=True)
+class Who:
+    """Whose gateway this is: `agents` and `lead`, as the spec has them."""
+
+    section: str
+    name: str
+
+
+def granted(links: Sequence[Link], models: Sequence[tuple[str, int]] = ()) -> tuple[Link, ...]:
+    """The grants among a workload's links, those for its models left out."""
+    return tuple(
+        link
+        for link in links
+        if link.target.startswith("outside/") and (grant.host_of(link), link.port) not in models
+    )
+
+
+def hosts(grants: Sequence[Link], who: Who) -> list[dict[str, Any]]:
+    """A virtual host for each grant."""
+    found = []
+    for link in grants:
+        if link.rules is not None:
+            found.append(spoken.host(link, link.rules, who.name))
+        else:
+            found.append(_plain(link) if link.protocol == "http" else _tunnel(link))
+    return found
+
+
+def _tunnel(link: Link) -> dict[str, Any]:
+    """TLS that the client speaks itself."""
+    upgrade = [Flow({"upgrade_type": "CONNECT", "connect_config": {}})]
+    return {
+        "name": grant.target(link),
+        "domains": Flow([grant.target(link)]),
+        "routes": [
+            {
+                "name": f"egress {grant.target(link)}",
+                "match": Flow({"connect_matcher": {}}),
+                **grant.marked(target=grant.target(link), port=str(link.port)),
+                "route": {**grant.inward_route(grant.LISTENER), "upgrade_configs": upgrade},
+            }
+        ],
+        **grant.unchecked(),
+    }
+
+
+def _plain(link: Link) -> dict[str, Any]:
+    """HTTP without TLS, where the spec says `allow_plain_http`."""
+    host = grant.host_of(link)
+    domains = [grant.target(link), *([host] if link.port == 80 else [])]
+    marks = {"target": grant.target(link), "host": host, "port": str(link.port)}
+    return {
+        "name": grant.target(link),
+        "domains": Flow(domains),
+        "routes": [
+            {
+                "name": f"egress {grant.target(link)}",
+                "match": Flow({"prefix": "/"}),
+                **grant.marked(**marks),
+                "route": grant.inward_route(grant.LISTENER),
+            }
+        ],
+        "request_headers_to_remove": Flow(list(grant.HIDDEN)),
+        **grant.unchecked(),
+    }
+
+
+def refused(who: Who) -> dict[str, Any]:
+    """Every other host: 403, with the line that would grant it."""
+    secure, plain = ('{{host: "{0}"}}', '{{host: "{0}", allow_plain_http: true}}')
+    return {
+        "name": "refused",
+        "domains": Flow(["*"]),
+        "routes": [
+            _refusal(who, Flow({"connect_matcher": {}}), secure),
+            _refusal(who, Flow({"prefix": "/"}), plain),
+        ],
+        **grant.unchecked(),
+    }
+
+
+def _refusal(who: Who, match: Flow, line: str) -> dict[str, Any]:
+    host = "%REQ(:AUTHORITY)%"
+    told = {
+        "code": "egress",
+        "reason": f"{who.name} may not reach {host}",
+        "remedy": f"In seawall.yaml, below {who.section}/{who.name}: egress: [{line.format(host)}]",
+        "agent" if who.section == "agents" else "tool": who.name,
+        "host": host,
+    }
+    return {
+        "name": "refused",
+        "match": match,
+        "direct_response": {"status": 403, "body_format": {"json_format": Flow(told)}},
+    }
+
+
+def filters(grants: Sequence[Link]) -> list[dict[str, Any]]:
+    """Tells the listener inside by which grant a request was let through."""
+    if not grants:
+        return []
+    kind = "extensions.filters.http.set_filter_state.v3.Config"
+    states = [
+        _state(TARGET, f"%METADATA(ROUTE:{grant.METADATA}:target)%", "envoy.hashable_string"),
+        _state("envoy.upstream.dynamic_host", f"%METADATA(ROUTE:{grant.METADATA}:host)%",
+               "envoy.hashable_string"),
+        _state("envoy.upstream.dynamic_port", f"%METADATA(ROUTE:{grant.METADATA}:port)%"),
+    ]  # fmt: skip
+    told = envoy.typed("envoy.filters.http.set_filter_state", kind, on_request_headers=states)
+    return [*spoken.filters([link.rules for link in grants if link.rules is not None]), told]
+
+
+def _state(key: str, text: str, factory: str = "") -> Flow:
+    return Flow(
+        {
+            "object_key": key,
+            **({"factory_key": factory} if factory else {}),
+            "format_string": {
+                "text_format_source": {"inline_string": text},
+                "omit_empty_values": True,
+            },
+            "shared_with_upstream": "ONCE",
+            "skip_if_empty": True,
+        }
+    )
+
+
+def listener(grants: Sequence[Link], mesh: IPv4Network, **fields: str) -> dict[str, Any]:
+    """The listener inside: one chain for TLS, one for what is plain."""
+    secure = [link for link in grants if link.protocol != "http"]
+    plain = [link for link in grants if link.protocol == "http"]
+    match = {
+        "transport_protocol": "tls",
+        "server_names": sorted({grant.host_of(k) for k in secure}),
+    }
+    chains = [(match, secure)] if secure else []
+    chains += [({"transport_protocol": "raw_buffer"}, plain)] if plain else []
+    inspector = "extensions.filters.listener.tls_inspector.v3.TlsInspector"
+    return {
+        "name": grant.LISTENER,
+        "internal_listener": {},
+        "listener_filters": [envoy.typed("envoy.filters.listener.tls_inspector", inspector)],
+        "listener_filters_timeout": "5s",
+        "filter_chains": [
+            {"filter_chain_match": Flow(match), "filters": _checks(links, mesh, fields)}
+            for match, links in chains
+        ],
+    }
+
+
+def _checks(links: Sequence[Link], mesh: IPv4Network, fields: dict[str, str]) -> list[Any]:
+    """In this order: the grant, the address, and the way there."""
+    resolve = envoy.typed(
+        "envoy.filters.network.sni_dynamic_forward_proxy",
+        "extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig",
+        port_value=links[0].port,
+        dns_cache_config=Flow(DNS),
+        save_upstream_address=True,
+    )
+    proxy = envoy.typed(
+        "envoy.filters.network.tcp_proxy",
+        "extensions.filters.network.tcp_proxy.v3.TcpProxy",
+        stat_prefix=grant.LISTENER,
+        cluster="outside",
+        # The checks before it act on the first bytes; none goes out before they have.
+        upstream_connect_mode="ON_DOWNSTREAM_DATA",
+        max_early_data_bytes=16384,
+        idle_timeout=f"{grant.SILENCE_SECONDS}s",
+        max_downstream_connection_duration=f"{TUNNEL_SECONDS_MAX}s",
+        access_log=_cut_log(fields),
+    )
+    return [
+        resolve,
+        _rbac("grant", {grant.target(link): _named(link) for link in links}),
+        Why(_rbac("address", _addresses(links, mesh)),
+            "A name that stands for one of these was changed by somebody: it is not reached."),
+        proxy,
+    ]  # fmt: skip
+
+
+def _named(link: Link) -> dict[str, Any]:
+    """By which grant the request came, and the name that TLS is told."""
+    host = grant.host_of(link)
+    name = {"suffix": host[1:]} if host.startswith("*") else {"exact": host}
+    sni = {"any": True} if link.protocol == "http" else {"requested_server_name": name}
+    came = {"filter_state": {"key": TARGET, "string_match": {"exact": grant.target(link)}}}
+    return {"permissions": Flow([sni]), "principals": Flow([came])}
+
+
+def _addresses(links: Sequence[Link], mesh: IPv4Network) -> dict[str, Any]:
+    never = [*NEVER, str(mesh)]
+    private = [link for link in links if "allow_private_addresses" in link.allows]
+    found = {}
+    if len(private) < len(links):
+        found["public"] = _policy([_in(["0.0.0.0/0"]), {"not_id": _in([*never, *PRIVATE])}])
+    if private:
+        by = [{"filter_state": {"key": TARGET, "string_match": {"exact": grant.target(link)}}}
+              for link in private]  # fmt: skip
+        ids = [{"or_ids": {"ids": by}}, _in(["0.0.0.0/0"]), {"not_id": _in(never)}]
+        found["declared private"] = _policy(ids)
+    return found
+
+
+def _policy(ids: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "permissions": Flow([{"any": True}]),
+        "principals": [{"and_ids": {"ids": [Flow(one) for one in ids]}}],
+    }
+
+
+def _in(ranges: Sequence[str]) -> dict[str, Any]:
+    """Whether the resolved address is in one of these; not when there is none."""
+    cidrs = [IPv4Network(text) for text in ranges]
+    return {
+        "filter_state": {
+            "key": ADDRESS,
+            "address_match": {
+                "ranges": [
+                    {"address_prefix": str(c.network_address), "prefix_len": c.prefixlen}
+                    for c in cidrs
+                ]
+            },
+        }
+    }
+
+
+def _rbac(name: str, policies: dict[str, Any]) -> dict[str, Any]:
+    kind = "extensions.filters.network.rbac.v3.RBAC"
+    rules = {"action": "ALLOW", "policies": policies}
+    return envoy.typed("envoy.filters.network.rbac", kind, stat_prefix=name, rules=rules)
+
+
+def _cut_log(fields: dict[str, str]) -> list[Any]:
+    """A line for each connection that a check cut; the request's own line shows it as begun."""
+    line = {
+        "time": "%START_TIME%",
+        **fields,
+        "host": "%REQUESTED_SERVER_NAME%",
+        "rule": f"%FILTER_STATE({TARGET}:PLAIN)%",
+        "status": 403,
+        "details": "%CONNECTION_TERMINATION_DETAILS%",
+    }
+    cel = "extensions.access_loggers.filters.cel.v3.ExpressionFilter"
+    return [
+        {
+            **envoy.stdout(line),
+            "filter": {
+                "extension_filter": envoy.typed(
+                    "envoy.access_loggers.extension_filters.cel",
+                    cel,
+                    expression="connection.termination_details != ''",
+                )
+            },
+        }
+    ]
+
+
+def clusters(grants: Sequence[Link], ca_file: str) -> list[dict[str, Any]]:
+    """To the listener inside, and from it to the address that was resolved and checked."""
+    return [
+        *([grant.inward(grant.LISTENER)] if any(link.rules is None for link in grants) else []),
+        *(spoken.cluster(link, ca_file) for link in grants if link.rules is not None),
+        {
+            "name": "outside",
+            "lb_policy": "CLUSTER_PROVIDED",
+            "connect_timeout": f"{envoy.CONNECT_SECONDS}s",
+            "cluster_type": envoy.typed(
+                "envoy.clusters.dynamic_forward_proxy",
+                "extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
+                dns_cache_config=Flow(DNS),
+            ),
+        },
+    ]
+
+
+def extensions() -> dict[str, Any]:
+    """What the whole file needs for a listener inside."""
+    kind = "extensions.bootstrap.internal_listener.v3.InternalListener"
+    return {"bootstrap_extensions": [envoy.typed("envoy.bootstrap.internal_listener", kind)]}
+
+
+def upgrades() -> list[Any]:
+    """What a client may ask for besides plain requests; a route must still take it."""
+    return [Flow({"upgrade_type": "CONNECT"})]
