@@ -275,7 +275,7 @@ def _cut_log(fields: dict[str, str]) -> list[Any]:
     cel = "extensions.access_loggers.filters.cel.v3.ExpressionFilter"
     return [
         {
-            **envoy.stdout(line),
+            **envoy.stdout(Flow(line)),
             "filter": {
                 "extension_filter": envoy.typed(
                     "envoy.access_loggers.extension_filters.cel",

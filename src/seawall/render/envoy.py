@@ -18,7 +18,7 @@ HEALTH_PORT = 9000
 CONNECT_SECONDS = 5
 BUFFER_BYTES = 1024**2
 HEADERS_KIB_MAX = 60
-WIDTH = 100
+WIDTH = 180
 """Of a rendered line: what fits stays on one, so that a whole gateway can be read."""
 
 
@@ -106,7 +106,7 @@ def log(**fields: str) -> list[Any]:
     return [stdout(line)]
 
 
-def stdout(line: dict[str, Any]) -> dict[str, Any]:
+def stdout(line: dict[str, Any] | Flow) -> dict[str, Any]:
     """An access log of such lines as JSON."""
     form = {"json_format": line, "json_format_options": Flow({"sort_properties": False})}
     kind = "extensions.access_loggers.stream.v3.StdoutAccessLog"

@@ -18,7 +18,7 @@ from seawall.wire import headers, places
 from seawall.wire.messages import Fault
 from seawall.wire.profiles import AgentProfile, ModelProfile, ToolGrant
 
-from . import egress, envoy, yaml_text
+from . import egress, envoy, grant, yaml_text
 from .injection import injector
 from .topology import GATEWAY_HOST, Service, Topology, service_name
 from .yaml_text import Flow
@@ -87,7 +87,7 @@ def _agent_routes(
 ) -> list[dict[str, Any]]:
     return [
         _keeper_route(),
-        *(_tool_route(grant) for grant in agent.tools),
+        *(_tool_route(tool) for tool in agent.tools),
         *(_model_route(number, model, offline) for number, model in enumerate(models)),
         envoy.refusal(403, _refusal(agent.name)),
     ]
@@ -102,7 +102,7 @@ def _agent_clusters(
 ) -> list[dict[str, Any]]:
     return [
         envoy.cluster("keeper", "keeper", places.KEEPER_PORT),
-        *(_tool_cluster(grant.tool) for grant in agent.tools),
+        *(_tool_cluster(tool.tool) for tool in agent.tools),
         *_model_clusters(plan, models, links, offline=offline),
     ]
 
@@ -128,19 +128,15 @@ def credentials(service: Service) -> tuple[str, ...]:
 
 def _keeper_route() -> dict[str, Any]:
     # The keeper checks the lease of each of these itself, and `take` has none yet.
-    unchecked = {"envoy.filters.http.ext_authz": {
-        "@type": f"{envoy.TYPES}.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
-        "disabled": True,
-    }}  # fmt: skip
     to = envoy.route("keeper", f"{places.KEEPER_PATH}/v1/", "keeper",
                      prefix_rewrite="/v1/", idle_timeout=f"{TAKE_SECONDS}s")  # fmt: skip
-    return {**to, "typed_per_filter_config": unchecked}
+    return {**to, **grant.unchecked()}
 
 
-def _tool_route(grant: ToolGrant) -> dict[str, Any]:
-    silence = f"{grant.timeout_seconds + SILENCE_SECONDS_MORE:g}s"
-    prefix = f"{places.TOOLS_PATH}/{grant.tool}/"
-    return envoy.route(f"tool {grant.tool}", prefix, _tool(grant.tool),
+def _tool_route(tool: ToolGrant) -> dict[str, Any]:
+    silence = f"{tool.timeout_seconds + SILENCE_SECONDS_MORE:g}s"
+    prefix = f"{places.TOOLS_PATH}/{tool.tool}/"
+    return envoy.route(f"tool {tool.tool}", prefix, _tool(tool.tool),
                        prefix_rewrite="/", idle_timeout=silence)  # fmt: skip
 
 

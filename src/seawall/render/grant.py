@@ -32,7 +32,7 @@ def marked(**values: str) -> dict[str, Any]:
 
 
 def unchecked() -> dict[str, Any]:
-    """Whoever has a grant has it in every task: ordinary clients know of no lease."""
+    """No lease is asked for: ordinary clients know of none, and the keeper asks itself."""
     disabled = {"@type": f"{envoy.TYPES}.config.route.v3.FilterConfig", "disabled": True}
     return {"typed_per_filter_config": {"envoy.filters.http.ext_authz": Flow(disabled)}}
 
