@@ -50,7 +50,7 @@ def _folded(item: Any, before: int, indent: int, width: int) -> Any:
     """The same value, with parts that fit on a line as `Flow`. `before`: what stands left of it."""
     if isinstance(item, Why):
         return Why(_folded(item.value, before, indent, width), item.comment)
-    if not isinstance(item, (Mapping, list, tuple)) or not item:
+    if not width or not isinstance(item, (Mapping, list, tuple)) or not item:
         return item
     if not _has_comment(item) and before + len(_flow(item)) <= width:
         return Flow(item)

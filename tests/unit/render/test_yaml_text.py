@@ -66,3 +66,11 @@ def test_a_comment_hangs_over_its_value_and_changes_nothing() -> None:
     assert dump(document, "Head.") == (
         "# Head.\n# why\n# and more\na: 1\nl:\n  # this one\n  - b: 2\n  # that\n  - c\n"
     )
+
+
+def test_what_fits_on_a_line_stays_on_one_and_means_the_same() -> None:
+    value = {"a": {"b": [1, {"c": "d"}], "e": ["x" * 30, "y" * 30]}, "f": Why({"g": 1}, "Why.")}
+    text = dump(value, width=40)
+    assert yaml.safe_load(text) == {"a": value["a"], "f": {"g": 1}}
+    assert "  b: [1, {c: d}]" in text.splitlines()
+    assert "# Why." in text
