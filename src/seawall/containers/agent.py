@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
 async def run(profile: AgentProfile, gateway: str) -> None:
     """Work until told to stop."""
-    progress = Progress()
+    progress, replica = Progress(), socket.gethostname()
+    who = f"agent {profile.name}, replica {replica}"
     watchdog = Watchdog(progress, profile.watch.grace_seconds)
     async with (
-        alive(profile.watch, watchdog) as ready,
+        alive(who, profile.watch, watchdog) as ready,
         httpx.AsyncClient(timeout=None, trust_env=False) as http,  # noqa: S113 - calls have limits
     ):
 
@@ -51,9 +52,7 @@ async def run(profile: AgentProfile, gateway: str) -> None:
         def model(agent: AgentProfile) -> Model:
             return through(agent.model, gateway)
 
-        worker = Worker(
-            profile, socket.gethostname(), keeper, tool_client, model, ready.set, progress
-        )
+        worker = Worker(profile, replica, keeper, tool_client, model, ready.set, progress)
         working = asyncio.create_task(worker.run(), name="worker")
         on_signals(working.cancel)
         # A worker that failed must not look like one that was stopped: what it raised is told.

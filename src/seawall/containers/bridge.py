@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 async def run(profile: BridgeProfile, files: Path) -> None:
     """Serve MCP until told to stop."""
-    async with alive(profile.watch) as ready:
+    async with alive(f"tool {profile.tool}", profile.watch) as ready:
         memory = None
         if isinstance(profile.source, MemoryTool):
             memory = await asyncio.to_thread(_memory, profile.source, files)

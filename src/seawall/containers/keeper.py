@@ -32,7 +32,7 @@ async def run(policy: KeeperPolicy, broker: str, token_file: Path) -> None:
     """Serve both sides until told to stop. Raises OperatorError when the broker does not come."""
     archive = Archive(Path(places.DATA), policy.limits)
     async with (
-        alive(policy.watch) as ready,
+        alive("keeper", policy.watch) as ready,
         await _connect(broker, policy) as store,
         Archiver(store, archive),
     ):

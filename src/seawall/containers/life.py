@@ -19,6 +19,8 @@ from typing import Protocol
 from seawall.wire import places
 from seawall.wire.profiles import Watch
 
+log = logging.getLogger("seawall")
+
 HEALTH_EVERY_SECONDS = 5.0
 START_SECONDS_MAX = 120.0
 """How long a process may take until its event loop turns."""
@@ -51,17 +53,28 @@ def watch_silence(seconds: float) -> None:
 
 
 @asynccontextmanager
-async def alive(watch: Watch, watched: Watched | None = None) -> AsyncIterator[asyncio.Event]:
+async def alive(
+    who: str, watch: Watch, watched: Watched | None = None
+) -> AsyncIterator[asyncio.Event]:
     """Inside the block the watchdog's clock runs; set the event when the workload is ready.
 
-    From then on the sign of life is written, that HEALTHCHECK reads.
+    From then on the sign of life is written, that HEALTHCHECK reads. `who` this is, is logged, so
+    that a log is never empty and tells a process that never became ready from one that did.
     """
     ready = asyncio.Event()
+    log.info("%s, starting", who)
     beating = asyncio.create_task(_beat(watch, watched, ready), name="health")
+    telling = asyncio.create_task(_told(who, ready), name="ready")
     try:
         yield ready
     finally:
+        telling.cancel()
         beating.cancel()
+
+
+async def _told(who: str, ready: asyncio.Event) -> None:
+    await ready.wait()
+    log.info("%s, ready", who)
 
 
 async def _beat(watch: Watch, watched: Watched | None, ready: asyncio.Event) -> None:

@@ -22,7 +22,7 @@ SCRIPT = Path(places.FILES) / "script.yaml"
 
 async def run(plan: FakePlan) -> None:
     """Serve until told to stop."""
-    async with alive(Watch()) as ready:
+    async with alive("models", Watch()) as ready:
         await serve({places.MODELS_PORT: app(plan)}, ready)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import subprocess
 import sys
 import time
@@ -11,10 +12,12 @@ from pathlib import Path
 import pytest
 from task_builder import task
 
+from seawall.containers.life import alive
 from seawall.runtime.hooks.watched import watched
 from seawall.runtime.progress import Progress
 from seawall.runtime.steps import StepCall
 from seawall.runtime.watchdog import Watchdog
+from seawall.wire.profiles import Watch
 
 TWENTY_MINUTES = 1200.0
 
@@ -109,7 +112,7 @@ from seawall.wire.profiles import Watch
 places.HEALTH = {health!r}
 
 async def main():
-    async with alive(Watch(silence_seconds=0.6)) as ready:
+    async with alive("a test", Watch(silence_seconds=0.6)) as ready:
         ready.set()
         await asyncio.sleep(2)
         print("turned for a while", flush=True)
@@ -137,3 +140,18 @@ def test_a_loop_that_does_not_turn_is_ended_from_outside_python(hang: str, tmp_p
     assert "Timeout (0:00:00.600000)!" in done.stderr
     assert "in main" in done.stderr
     assert float(health.read_text().splitlines()[0]) < time.time()
+
+
+@pytest.mark.anyio
+async def test_a_process_logs_that_it_starts_and_that_it_is_ready_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "seawall")
+    async with alive("tool text", Watch()) as ready:
+        await asyncio.sleep(0)
+        assert [r.message for r in caplog.records] == ["tool text, starting"]
+        for _ in range(3):
+            ready.set()
+            await asyncio.sleep(0.01)
+    assert [r.message for r in caplog.records] == ["tool text, starting", "tool text, ready"]
+    faulthandler.cancel_dump_traceback_later()
