@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from ipaddress import IPv4Network, ip_network
 
@@ -43,22 +43,34 @@ def free(project: str, docker: Docker, last: IPv4Network | None = None) -> IPv4N
     )
 
 
+def clashing(project: str, docker: Docker, within: IPv4Network) -> list[str]:
+    """The names of other people's Docker networks that have addresses of `within`."""
+    found = _networks(docker)
+    return sorted({n for n, owner, at in found if owner != project and at.overlaps(within)})
+
+
 def _of_docker(docker: Docker, project: str) -> tuple[list[IPv4Network], list[IPv4Network]]:
     """The addresses of other people's networks, and of the project's own."""
+    found = list(_networks(docker))
+    return ([at for _, owner, at in found if owner != project],
+            [at for _, owner, at in found if owner == project])  # fmt: skip
+
+
+def _networks(docker: Docker) -> Iterator[tuple[str, str, IPv4Network]]:
+    """Every Docker network's name, its project, and each of its subnets."""
     ids = docker.ask("network", "ls", "--quiet").split()
     if not ids:
-        return [], []
+        return
     shape = (
-        '{{index .Labels "com.docker.compose.project"}} {{range .IPAM.Config}}{{.Subnet}} {{end}}'
+        '{{.Name}} {{index .Labels "com.docker.compose.project"}} '
+        "{{range .IPAM.Config}}{{.Subnet}} {{end}}"
     )
-    others: list[IPv4Network] = []
-    own: list[IPv4Network] = []
     # A network that goes away in between is no fault.
     for line in docker.ask("network", "inspect", "--format", shape, *ids, check=False).splitlines():
-        owner, *subnets = line.split(" ")
-        found = (_network(subnet) for subnet in subnets)
-        (own if owner == project else others).extend(n for n in found if n is not None)
-    return others, own
+        name, owner, *subnets = line.split(" ")
+        for subnet in subnets:
+            if (at := _network(subnet)) is not None:
+                yield name, owner, at
 
 
 def _of_routes() -> list[IPv4Network]:

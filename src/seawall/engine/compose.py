@@ -30,6 +30,10 @@ from .project import PROJECT_LABEL, STATE, Project
 READY_SECONDS_MAX = 180
 RECOVERY_SECONDS_MAX = 45
 TAIL_LINES = 12
+MOVES_MAX = 2
+"""How often a mesh takes other addresses when somebody is quicker with those it chose."""
+CLASH = "pool overlaps"
+"""In Docker's words (moby, libnetwork/ipamapi): a network has these addresses already."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,22 @@ class ComposeEngine(Project):
         options.progress.step("looking at the engine")
         checks.refuse(self.checks(), self.plan.controls)
         enforced.refuse_missing(self.plan, enforced.of_docker(self.docker.info()))
+        if options.networks and addresses.clashing(self.name, self.docker, options.networks):
+            raise self._clash(options, options.networks)
         here = self.docker.is_here()
+        for moves_left in reversed(range(MOVES_MAX + 1)):
+            try:
+                return self._applied(options, keys, here=here)
+            except OperatorError as error:
+                if CLASH not in error.fault.lower():
+                    raise
+                self._move(options, possible=moves_left > 0)
+        raise AssertionError("the last move raises")
+
+    def _applied(
+        self, options: UpOptions, keys: Mapping[str, Mapping[str, str]], *, here: bool
+    ) -> tuple[Change, ...]:
+        """Lay, build and start the mesh where there is room for its networks now."""
         made = self.rendered(options, here=here)
         changes = self._differences(made)
         self._lay(made, options)
@@ -101,6 +120,43 @@ class ComposeEngine(Project):
             self._send_secrets(options, keys, images["keeper"])
         self._start(options.progress)
         return changes
+
+    def _move(self, options: UpOptions, *, possible: bool) -> None:
+        """Somebody took addresses of the mesh's since they were chosen: leave them.
+
+        Gateways' images hold their addresses, so that who must not build cannot move.
+        """
+        within = IPv4Network(str(self.state()["within"]))
+        if options.networks or not options.build or not possible:
+            raise self._clash(options, within)
+        others = ", ".join(addresses.clashing(self.name, self.docker, within))
+        options.progress.say(f"{others} took addresses of {within}: the mesh takes others")
+        for _ in self.compose("down", "--remove-orphans"):
+            pass
+
+    def _clash(self, options: UpOptions, within: IPv4Network) -> OperatorError:
+        """Whose network is in the way, and the commands that go on elsewhere."""
+        others = ", ".join(addresses.clashing(self.name, self.docker, within))
+        free = f"--networks {addresses.free(self.name, self.docker)}"
+        rest = " ".join([*self._told_again(options), free])
+        up = f"seawall up {rest}"
+        if not options.build:
+            registry = options.registry.rstrip("/")
+            push, pull = (
+                (f" --push {registry}", f" --registry {registry}") if registry else ("", "")
+            )
+            up = f"seawall build{push} {rest}`, then `seawall up --no-build{pull} {rest}"
+        fault = f"{within} has no room: {others or 'another network'} has addresses of it"
+        remedy = f"`seawall down`, then `{up}`; or remove that network"
+        return OperatorError("networks", fault, remedy)
+
+    def _told_again(self, options: UpOptions) -> list[str]:
+        """What of a person's options the next command must have too."""
+        offline = ["--offline"] if options.offline else []
+        own = f"seawall-{self.plan.name}"
+        name = ["--name", self.name.removeprefix("seawall-")] if self.name != own else []
+        context = ["--context", self.docker.context] if self.docker.context else []
+        return [*offline, *name, *context]
 
     def checks(self, image: str | None = None) -> tuple[checks.Check, ...]:
         """Whether the engine is what a mesh needs. Raises OperatorError when none answers."""

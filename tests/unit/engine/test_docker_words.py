@@ -100,7 +100,7 @@ def test_a_build_that_fails_says_why() -> None:
 
 
 class _Networks(Docker):
-    """An engine with networks: owner and subnets, a line each."""
+    """An engine with networks: name, owner and subnets, a line each."""
 
     lines_: tuple[str, ...] = ()
 
@@ -110,7 +110,7 @@ class _Networks(Docker):
 
 def _with(*lines: str) -> _Networks:
     docker = _Networks()
-    object.__setattr__(docker, "lines_", lines)
+    object.__setattr__(docker, "lines_", [f"net{n} {line}" for n, line in enumerate(lines)])
     return docker
 
 
@@ -129,6 +129,12 @@ def test_a_mesh_keeps_its_addresses_and_takes_none_that_are_in_use(
     with pytest.raises(OperatorError, match="all in use"):
         addresses.free("p", _with(*everything, "none ", "six fd00::/64 "))
     assert isinstance(first, IPv4Network)
+
+
+def test_networks_in_the_way_are_named_and_the_meshs_own_are_not() -> None:
+    within = next(iter(addresses.candidates("p")))
+    docker = _with(f"p {within} ", f"other {within} ", "other 192.168.0.0/24 ", " fd00::/64 ")
+    assert addresses.clashing("p", docker, within) == ["net1"]
 
 
 def test_a_folder_holds_what_was_rendered_and_never_replaces_somebody_elses(tmp_path: Path) -> None:
