@@ -60,6 +60,28 @@ def test_a_base_that_is_not_there_is_named(solo: harness.Mesh) -> None:
     is_clean(solo)
 
 
+def test_a_package_that_does_not_exist_is_named_and_nothing_is_started(solo: harness.Mesh) -> None:
+    (solo.folder / "tool.py").write_text(
+        "from seawall import tool\n\n\n@tool\ndef one(text: str) -> str:\n    return text\n"
+    )
+    (solo.folder / "requirements.txt").write_text(
+        f"seawall-no-such-package-{os.getpid()}==1.0 --hash=sha256:{'0' * 64}\n"
+    )
+    spec = solo.folder / "seawall.yaml"
+    spec.write_text(
+        spec.read_text().replace(
+            "{instructions: Answer.}", "{instructions: Answer., tools: [mine]}"
+        )
+        + "tools: {mine: {functions: tool.py, requirements: requirements.txt}}\n"
+    )
+    told = up_fails(solo, "--offline")
+    assert "image of tool-mine: " in told
+    assert f"seawall-no-such-package-{os.getpid()}" in told
+    assert "run it again" in told
+    assert there(solo) == {"containers": [], "networks": [], "volumes": []}
+    is_clean(solo)
+
+
 def test_a_door_port_that_is_taken_is_named(solo: harness.Mesh) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
