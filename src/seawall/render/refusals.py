@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seawall.errors import OperatorError
 from seawall.plan.model import Plan, Workload
+from seawall.wire.profiles import BridgeProfile, UrlTool
 
 from .dockerfile import lock
 
@@ -32,6 +33,7 @@ def refuse(plan: Plan, *, offline: bool) -> None:
             fault = f"`{recipe.kind}: {recipe.what}` cannot be run in a container yet"
             remedy = "Use a declarative agent, or `functions:`, `memory:` or `sandbox:`"
             raise OperatorError(workload.identity, fault, remedy)
+        _refuse_ways(plan, workload)
         found = _conflicts(workload)
         if found:
             needed = workload.image.requirements
@@ -41,6 +43,21 @@ def refuse(plan: Plan, *, offline: bool) -> None:
                 "; ".join(found),
                 "Pin that version: in the image Seawall's own packages come first",
             )
+
+
+def _refuse_ways(plan: Plan, workload: Workload) -> None:
+    """Ways out that no gateway has a listener for yet."""
+    for link in plan.links:
+        if link.source == workload.identity and link.target.startswith("service/"):
+            name = link.target.removeprefix("service/")
+            fault = f"`connects: [{name}]` has no way through a gateway on Docker yet"
+            remedy = "Take it out, or reach an HTTP service by `egress:`"
+            raise OperatorError(workload.identity, fault, remedy)
+    profile = workload.profile
+    if isinstance(profile, BridgeProfile) and isinstance(profile.source, UrlTool):
+        fault = f"`url: {profile.source.url}` cannot be reached from a container yet"
+        remedy = "Use `functions:` that call it, with `egress:` for its host"
+        raise OperatorError(workload.identity, fault, remedy)
 
 
 def _conflicts(workload: Workload) -> list[str]:

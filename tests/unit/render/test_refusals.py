@@ -45,6 +45,23 @@ def test_kinds_that_have_no_container_yet(tmp_path: Path, tool: str) -> None:
         rendering(tmp_path, f"{HEAD}tools: {{x: {{{tool}}}}}\n")
 
 
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("tools: {x: {url: 'https://mcp.example.com/mcp'}}", "cannot be reached from a container"),
+        (
+            "tools: {x: {functions: t.py, connects: [db]}}\n"
+            "services: {db: {host: db.example.com, port: 5432}}",
+            "`connects: [db]` has no way through a gateway",
+        ),
+    ],
+)
+def test_ways_out_that_no_gateway_has_yet(tmp_path: Path, more: str, words: str) -> None:
+    with pytest.raises(OperatorError) as caught:
+        rendering(tmp_path, f"{HEAD}{more}\n")
+    assert words in str(caught.value)
+
+
 def test_a_package_in_another_version_than_seawalls_own(tmp_path: Path) -> None:
     version = pins(lock("bridge"))["pydantic"]
     (tmp_path / "r.txt").write_text("Pydantic==1.0\nsix==1.17.0\n")
