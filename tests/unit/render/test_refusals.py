@@ -51,7 +51,7 @@ def test_kinds_that_have_no_container_yet(tmp_path: Path, tool: str) -> None:
         ("tools: {x: {url: 'https://mcp.example.com/mcp'}}", "cannot be reached from a container"),
         (
             "services: {db: {host: db.example.com, port: 5432}}\n"
-            + "tools: {x: {functions: t.py, connects: [db]}}",
+            "tools: {x: {functions: t.py, connects: [db]}}",
             "`connects: [db]` has no way through a gateway",
         ),
     ],
