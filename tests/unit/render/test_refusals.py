@@ -46,19 +46,16 @@ def test_kinds_that_have_no_container_yet(tmp_path: Path, tool: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("tool", "words"),
     [
-        ("tools: {x: {url: 'https://mcp.example.com/mcp'}}", "cannot be reached from a container"),
-        (
-            "services: {db: {host: db.example.com, port: 5432}}\n"
-            "tools: {x: {functions: t.py, connects: [db]}}",
-            "`connects: [db]` has no way through a gateway",
-        ),
+        ("url: 'https://mcp.example.com/mcp'", "cannot be reached from a container"),
+        ("functions: t.py, connects: [db]", "`connects: [db]` has no way through a gateway"),
     ],
 )
-def test_ways_out_that_no_gateway_has_yet(tmp_path: Path, more: str, words: str) -> None:
+def test_ways_out_that_no_gateway_has_yet(tmp_path: Path, tool: str, words: str) -> None:
+    services = "services: {db: {host: db.example.com, port: 5432}}\n"
     with pytest.raises(OperatorError) as caught:
-        rendering(tmp_path, f"{HEAD}{more}\n")
+        rendering(tmp_path, f"{HEAD}tools: {{x: {{{tool}}}}}\n{services}")
     assert words in str(caught.value)
 
 
