@@ -8,7 +8,7 @@ from pathlib import Path
 
 import harness
 import pytest
-from guarded import SPEC, Guarded
+from guarded import Guarded, started
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -81,13 +81,7 @@ def team(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[har
 @pytest.fixture(scope="session")
 def guarded(team: harness.Mesh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """A mesh whose models are behind TLS, and intruders where its agents were."""
-    folder = tmp_path_factory.mktemp("guarded")
-    mesh = harness.write(folder / "mesh", SPEC, f"guarded-{os.getpid()}")
-    made = Guarded(mesh, folder / "certs")
-    try:
-        made.start(team.inspect("models")["Config"]["Image"])
-        made.answer = mesh.ask("hello there").stdout
+    with started(team, tmp_path_factory.mktemp("guarded")) as made:
+        made.answer = made.mesh.ask("hello there").stdout
         made.replace_agents()
         yield made
-    finally:
-        made.remove()

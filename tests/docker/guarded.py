@@ -6,9 +6,12 @@ The provider joins the gateway's side only after `up`, on a network that holds n
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -226,3 +229,16 @@ def eventually(seconds: float, holds: Any) -> None:
     while not holds():
         assert time.monotonic() < until, "it never came"
         time.sleep(0.5)
+
+
+@contextmanager
+def started(team: harness.Mesh, folder: Path) -> Iterator[Guarded]:
+    """A mesh with a provider behind TLS, named after its folder; gone afterwards."""
+    name = folder.name.rstrip("0123456789")
+    mesh = harness.write(folder / "mesh", SPEC, f"{name}-{os.getpid()}")
+    made = Guarded(mesh, folder / "certs")
+    try:
+        made.start(team.inspect("models")["Config"]["Image"])
+        yield made
+    finally:
+        made.remove()

@@ -9,10 +9,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from seawall.engine.compose import ComposeEngine
+from seawall.plan.compile import compile_plan
+from seawall.plan.model import Plan
+from seawall.spec.load import load
+from seawall.spec.sources import read
 
 BASE_IMAGE = "seawall-test-base:trixie"
 HERE = Path(__file__).parent
@@ -138,3 +144,12 @@ def make_base() -> None:
     """Make the base image unless it is there."""
     done: Sequence[str] = [str(HERE / "make_base"), BASE_IMAGE]
     subprocess.run(done, check=True, timeout=600)
+
+
+def engine(mesh: Mesh, changed: Callable[[Plan], Plan] = lambda plan: plan) -> ComposeEngine:
+    """The engine of a mesh, for what the command line does not let a test change."""
+    spec = load(mesh.folder / "seawall.yaml", "test")
+    return ComposeEngine(
+        plan=changed(compile_plan(spec, read(spec))), spec_folder=mesh.folder, name=mesh.project,
+        script=spec.script, ca_bundle=spec.build.ca_bundle,
+    )  # fmt: skip

@@ -16,9 +16,6 @@ from test_life_cycle import solo, there
 
 from seawall.engine.compose import ComposeEngine, UpOptions
 from seawall.errors import OperatorError
-from seawall.plan.compile import compile_plan
-from seawall.spec.load import load
-from seawall.spec.sources import read
 
 __all__ = ["solo"]
 THEIRS = f"theirs-{os.getpid()}"
@@ -28,14 +25,6 @@ THEIRS = f"theirs-{os.getpid()}"
 def theirs() -> Iterator[None]:
     yield
     harness.docker("network", "rm", THEIRS, check=False)
-
-
-def made(mesh: harness.Mesh) -> ComposeEngine:
-    spec = load(mesh.folder / "seawall.yaml", "test")
-    return ComposeEngine(
-        plan=compile_plan(spec, read(spec)), spec_folder=mesh.folder, name=mesh.project,
-        script=spec.script, ca_bundle=spec.build.ca_bundle,
-    )  # fmt: skip
 
 
 @dataclass
@@ -61,7 +50,7 @@ def subnets(mesh: harness.Mesh) -> list[IPv4Network]:
 
 
 def test_addresses_taken_between_choice_and_start_are_left_for_others(solo: harness.Mesh) -> None:
-    engine = made(solo)
+    engine = harness.engine(solo)
     quicker = Quicker(engine)
     engine.up(UpOptions(offline=True, progress=quicker))
     assert "heard me" in solo.ask("me").stdout
@@ -75,7 +64,7 @@ def test_addresses_taken_between_choice_and_start_are_left_for_others(solo: harn
 
 def test_who_may_not_build_is_told_the_commands_that_go_on(solo: harness.Mesh) -> None:
     solo.seawall("build", "--offline")
-    engine = made(solo)
+    engine = harness.engine(solo)
     with pytest.raises(OperatorError) as caught:
         engine.up(UpOptions(offline=True, build=False, progress=Quicker(engine)))
     assert THEIRS in caught.value.fault

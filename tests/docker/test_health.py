@@ -19,11 +19,8 @@ from typing import Any
 import harness
 import pytest
 
-from seawall.engine.compose import ComposeEngine, UpOptions
-from seawall.plan.compile import compile_plan
+from seawall.engine.compose import UpOptions
 from seawall.plan.model import Plan
-from seawall.spec.load import load
-from seawall.spec.sources import read
 from seawall.wire.profiles import AgentProfile, KeeperPolicy, Watch
 
 LEASE_SECONDS = 3.0
@@ -134,14 +131,8 @@ class Run:
 @pytest.fixture(scope="module")
 def mesh(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.Mesh]:
     mesh = harness.write(tmp_path_factory.mktemp("health"), FILES, f"health-{os.getpid()}")
-    spec = load(mesh.folder / "seawall.yaml", "test")
-    plan = quick(compile_plan(spec, read(spec)))
-    made = ComposeEngine(
-        plan=plan, spec_folder=mesh.folder, name=mesh.project, script=spec.script,
-        ca_bundle=spec.build.ca_bundle,
-    )  # fmt: skip
     try:
-        made.up(UpOptions(offline=True))
+        harness.engine(mesh, quick).up(UpOptions(offline=True))
         hook(mesh)
         yield mesh
     finally:

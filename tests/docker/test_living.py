@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import harness
 import pytest
-from guarded import CANARY, SPEC, Guarded
+from guarded import CANARY, Guarded, started
 from test_health import until
 
 
 @pytest.fixture(scope="module")
 def living(team: harness.Mesh, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """A mesh with a provider behind TLS, its own agents at work."""
-    folder = tmp_path_factory.mktemp("living")
-    mesh = harness.write(folder / "mesh", SPEC, f"living-{os.getpid()}")
-    made = Guarded(mesh, folder / "certs")
-    try:
-        made.start(team.inspect("models")["Config"]["Image"])
+    with started(team, tmp_path_factory.mktemp("living")) as made:
         yield made
-    finally:
-        made.remove()
 
 
 def every(mesh: harness.Mesh) -> list[str]:

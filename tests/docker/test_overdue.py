@@ -13,10 +13,7 @@ import harness
 import pytest
 from test_health import FILES, Run, healthy, log, quick, restarts, until
 
-from seawall.engine.compose import ComposeEngine, UpOptions
-from seawall.plan.compile import compile_plan
-from seawall.spec.load import load
-from seawall.spec.sources import read
+from seawall.engine.compose import UpOptions
 
 STICK, BLIND = "/tmp/stick", "/tmp/blind"
 
@@ -46,11 +43,7 @@ main()
 def mesh(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.Mesh]:
     files = {**FILES, "seawall.yaml": FILES["seawall.yaml"].replace("timeout: 20m", "timeout: 2s")}
     mesh = harness.write(tmp_path_factory.mktemp("overdue"), files, f"overdue-{os.getpid()}")
-    spec = load(mesh.folder / "seawall.yaml", "test")
-    made = ComposeEngine(
-        plan=quick(compile_plan(spec, read(spec))), spec_folder=mesh.folder, name=mesh.project,
-        script=spec.script, ca_bundle=spec.build.ca_bundle,
-    )  # fmt: skip
+    made = harness.engine(mesh, quick)
     try:
         made.up(UpOptions(offline=True))
         over = mesh.folder / "over.yaml"

@@ -151,6 +151,15 @@ def committed() -> list[Path]:
     return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
+def test_no_two_test_modules_have_one_name() -> None:
+    """Outside packages pytest imports them by name alone, and collects none when two meet."""
+    loose = [f for f in (ROOT / "tests").rglob("test_*.py")
+             if not (f.parent / "__init__.py").exists()]  # fmt: skip
+    names = [file.name for file in loose]
+    assert len(names) > 50
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
 def test_no_machine_or_host_of_ours_is_committed() -> None:
     found = []
     for path in committed():

@@ -85,9 +85,7 @@ def find_server() -> Path:
 def serve(binary: Path, folder: Path) -> Iterator[str]:
     """Run this server on a socket of its own while the context lasts; its URL."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    home = Path(
-        tempfile.mkdtemp(prefix="seawall-broker-", dir=folder)
-    )  # mkdtemp gives it mode 0700
+    home = Path(tempfile.mkdtemp(prefix="seawall-broker-", dir=folder))  # made with mode 0700
     if len(os.fsencode(home / "socket")) > SOCKET_PATH_MAX:
         home.rmdir()
         home = Path(tempfile.mkdtemp(prefix="seawall-"))

@@ -185,12 +185,9 @@ def _service(plan: Plan, service: Service, options: ComposeOptions, digest: str)
 
 def _environment(service: Service) -> dict[str, Any]:
     """Ordinary clients find the gateway by these."""
-    behind = any(a.network in (service.name, f"gateway-{service.name}") for a in service.networks)
-    if service.kind not in ("agent", "tool") or not behind:
-        return {}
-    if service.kind == "tool" and len(service.networks) == 1:
-        return {}
-    return {"environment": dict(places.PROXY)}
+    # A tool's second network is the one it shares with a gateway of its own.
+    behind = service.kind == "agent" or (service.kind == "tool" and len(service.networks) > 1)
+    return {"environment": dict(places.PROXY)} if behind else {}
 
 
 def _loosened(service: Service) -> dict[str, Any]:

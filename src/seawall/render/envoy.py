@@ -113,6 +113,19 @@ def stdout(line: dict[str, Any] | Flow) -> dict[str, Any]:
     return typed("envoy.access_loggers.stdout", kind, log_format=form)
 
 
+def rate_limit(stat_prefix: str, tokens: int, fill: int, seconds: int) -> dict[str, Any]:
+    """The fields of a local rate limit that holds for every request: `fill` tokens a `seconds`."""
+    whole = Flow({"default_value": {"numerator": 100, "denominator": "HUNDRED"}})
+    return {
+        "stat_prefix": stat_prefix,
+        "token_bucket": Flow(
+            {"max_tokens": tokens, "tokens_per_fill": fill, "fill_interval": f"{seconds}s"}
+        ),
+        "filter_enabled": whole,
+        "filter_enforced": whole,
+    }
+
+
 def headers(remove: Sequence[str], put: dict[str, str]) -> dict[str, Any]:
     """A filter that strips what a caller may not say, and says who it is instead."""
     overwrite = "OVERWRITE_IF_EXISTS_OR_ADD"

@@ -225,15 +225,10 @@ def _lease_check(agent: str) -> dict[str, Any]:
 
 
 def _rate_limit() -> dict[str, Any]:
-    bucket = {"max_tokens": 200, "tokens_per_fill": 100, "fill_interval": "1s"}
-    whole = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
     return envoy.typed(
         "envoy.filters.http.local_ratelimit",
         "extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-        stat_prefix="door",
-        token_bucket=bucket,
-        filter_enabled=whole,
-        filter_enforced=whole,
+        **envoy.rate_limit("door", 200, 100, 1),
     )
 
 

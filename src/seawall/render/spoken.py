@@ -91,15 +91,9 @@ SIZE = "envoy.filters.http.buffer"
 
 
 def _rate(per_minute: int) -> dict[str, Any]:
-    whole = Flow({"default_value": {"numerator": 100, "denominator": "HUNDRED"}})
     return {
         "@type": f"{envoy.TYPES}.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
-        "stat_prefix": "egress",
-        "token_bucket": Flow(
-            {"max_tokens": per_minute, "tokens_per_fill": per_minute, "fill_interval": "60s"}
-        ),
-        "filter_enabled": whole,
-        "filter_enforced": whole,
+        **envoy.rate_limit("egress", per_minute, per_minute, 60),
         "enable_retry_after_header": True,
     }
 

@@ -148,25 +148,27 @@ class Worker:
     async def _outcome(self, keeper: KeeperClient, lease: Lease) -> Finish | Failure:
         task = Task(lease=lease, profile=self._profile, keeper=keeper, progress=self._progress)
         try:
-            with self._progress.doing("importing", BUILD_SECONDS_MAX):
-                loop = await asyncio.to_thread(importlib.import_module, LOOP)
             agent = await self._ready(lease)
-            return Finish(output=await loop.answer(agent, task))
+            from .loop import answer
+
+            return Finish(output=await answer(agent, task))
         except Exception as error:  # noqa: BLE001 - a task's failure is reported, never fatal here
             return failure_of(error)
 
     async def _ready(self, lease: Lease) -> Any:
         """The agent, built at the first task: its tools can be listed only with a lease."""
         if self._agent is None:
-            from .loop import build
-
             granted = await self._granted(lease)
             with self._progress.doing("starting", BUILD_SECONDS_MAX):
-                made = await asyncio.to_thread(
-                    lambda: build(self._profile, self._model(self._profile), granted)
-                )
+                made = await asyncio.to_thread(self._built, granted)
                 self._agent = await self._stack.enter_async_context(made)
         return self._agent
+
+    def _built(self, granted: Granted) -> Any:
+        """In a thread: it may import for seconds."""
+        from .loop import build
+
+        return build(self._profile, self._model(self._profile), granted)
 
     async def _granted(self, lease: Lease) -> Granted:
         granted: Granted = []
