@@ -177,10 +177,21 @@ def _service(plan: Plan, service: Service, options: ComposeOptions, digest: str)
         **_loosened(service),
         **limited(_limits_of(service)),
         **_environment(service),
+        **_after(service),
         "networks": {a.network: _attachment(a) for a in service.networks},
         **({"volumes": mounts} if mounts else {}),
         **(_published(options) if service.kind == "door" else {}),
     }
+
+
+def _after(service: Service) -> dict[str, Any]:
+    """Who asks the keeper starts when it has a name."""
+    if service.kind not in ("door", "gateway") or "keeper" not in {
+        a.network for a in service.networks
+    }:
+        return {}
+    why = "A name that is not there yet is asked of servers outside, and for seconds not again."
+    return {"depends_on": Why(Flow(["keeper"]), why)}
 
 
 def _environment(service: Service) -> dict[str, Any]:
