@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,9 @@ from pydantic import TypeAdapter
 
 from seawall.runtime.caller import Caller
 from seawall.wire.messages import DeadLetter, Event, RunView, StartRun, TaskResult
+
+PAUSES_SECONDS = (0.05, 0.2, 0.8, 1.0, 2.0, 3.0, 4.0)
+"""Between tries: as long as a keeper takes to be started again, and its name to be found."""
 
 _RUNS = TypeAdapter(list[RunView])
 _TASKS = TypeAdapter(list[TaskResult])
@@ -22,7 +26,7 @@ async def reach(url: str, token: str) -> AsyncIterator[DoorClient]:
     """A client of the door at `url`."""
     sent = {"authorization": f"Bearer {token}"}
     async with httpx.AsyncHTTPTransport(trust_env=False) as transport:
-        yield DoorClient(Caller(transport, url, sent))
+        yield DoorClient(Caller(transport, url, sent, pauses=PAUSES_SECONDS))
 
 
 class DoorClient:
@@ -32,10 +36,9 @@ class DoorClient:
         self._call = caller.call
 
     async def start(self, message: StartRun) -> RunView:
-        """Start a run; sent again it is one run only when it has a key."""
-        retried = message.key is not None
-        path = "/v1/runs"
-        response = await self._call("POST", path, message=message, retried=retried)
+        """Start a run: one, however often it is sent, for it always has a key."""
+        keyed = message.model_copy(update={"key": message.key or secrets.token_urlsafe(12)})
+        response = await self._call("POST", "/v1/runs", message=keyed)
         return RunView.model_validate_json(response.content)
 
     async def run(self, run: str) -> RunView:

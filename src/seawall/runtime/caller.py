@@ -7,7 +7,7 @@ redirects, proxies, merged URLs) the keeper never uses, and it took two thirds o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -39,8 +39,11 @@ class Caller:
         transport: httpx.AsyncBaseTransport,
         base_url: str,
         headers: Mapping[str, str] | None = None,
+        *,
+        pauses: Sequence[float] = PAUSES_SECONDS,
     ) -> None:
         self._transport = transport
+        self._pauses = pauses
         self._base_url = base_url.rstrip("/")
         self._host = httpx.URL(base_url).netloc
         self._headers = [(k.encode(), v.encode()) for k, v in (headers or {}).items()]
@@ -59,7 +62,7 @@ class Caller:
         """The answer, read. Raises Refused, or OperatorError: the keeper or its broker is away."""
         data = message.model_dump_json(exclude_unset=True).encode() if message else b""
         timeout = wait_seconds + MARGIN_SECONDS
-        for pause in (*PAUSES_SECONDS, None):
+        for pause in (*self._pauses, None):
             try:
                 response = await self._send(self._request(method, path, token, data, timeout))
             except httpx.TransportError as error:
