@@ -59,6 +59,8 @@ def main() -> None:
     """Start with the profile that is in the image."""
     begin()
     policy = KeeperPolicy.model_validate_json(Path(places.PROFILE).read_bytes())
+    # In a container every agent is behind a gateway, which meters (decision 0013).
+    policy = policy.model_copy(update={"metered": True})
     try:
         asyncio.run(run(policy, places.BROKER, Path(places.SECRETS) / places.DOOR_TOKEN))
     except OperatorError as error:

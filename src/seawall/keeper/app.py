@@ -26,6 +26,7 @@ from seawall.wire.messages import (
 from . import events, journal, leases, tasks
 from .http import M, answer, application, body, fault, guarded, seconds, while_connected
 from .leases import Holder
+from .metering import Metering
 from .store import Store
 
 DONE = b"{}"
@@ -53,6 +54,8 @@ def agents_app(store: Store) -> Starlette:
     authorize = guarded(side.authorize)
     routes.append(Route("/v1/authorize", authorize, methods=methods))
     routes.append(Route("/v1/authorize/{rest:path}", authorize, methods=methods))
+    # Outside /v1/, which is all of the keeper that a gateway lets an agent reach.
+    routes.append(Route("/gateway/settle", guarded(side.metering.settle), methods=["POST"]))
     return application([*routes])
 
 
@@ -61,6 +64,7 @@ class AgentsSide:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.metering = Metering(store)
 
     async def take(self, request: Request) -> Response:
         """A lease, or 204 when there was no work in time."""
@@ -134,6 +138,9 @@ class AgentsSide:
 
     async def authorize(self, request: Request) -> Response:
         """Envoy's ext_authz: 200 with who asks, or 403 whatever is wrong with the token."""
+        path = request.path_params.get("rest", "")
+        if self.store.policy.metered and path.startswith("models/"):
+            return await self.metering.reserve(request, self._holder, path)
         try:
             named = await leases.authorize(self.store, self._holder(request))
         except Refused as refused:

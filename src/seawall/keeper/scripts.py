@@ -26,7 +26,7 @@ from .bells import stopped
 NAMES = (
     "start", "take", "give_back", "renew", "authorize", "reclaim", "begin", "record",
     "release", "delegate", "result", "close", "progress", "cancel",
-    "archive", "forget",
+    "archive", "forget", "meter", "settle",
 )  # fmt: skip
 ROUND_MAX = 64
 """Scripts in one pipeline."""
@@ -47,6 +47,10 @@ GIVE_BACKS_MAX = 20
 """How often a task may be given back before it costs an attempt."""
 STEPS_MAX = 20_000
 """Steps that one task may begin."""
+METER_SECONDS_MAX = 1800
+"""How long a model call's usage is awaited; then all that was held for it counts as spent."""
+IN_FLIGHT_MAX = 64
+"""Model calls of one task whose usage is awaited."""
 
 log = logging.getLogger("seawall.keeper")
 
@@ -196,6 +200,9 @@ def _constants(policy: KeeperPolicy) -> str:
         "DEAD_MAX": DEAD_LETTERS_MAX,
         "GIVE_BACKS_MAX": GIVE_BACKS_MAX,
         "STEPS_MAX": STEPS_MAX,
+        "METERED": int(policy.metered),
+        "METER_SECONDS": METER_SECONDS_MAX,
+        "IN_FLIGHT_MAX": IN_FLIGHT_MAX,
     }
     lines = (
         f"local {k} = {repr(v) if v is not None else chr(39) * 2}\n" for k, v in values.items()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic_ai import exceptions as pai
 
-from seawall.errors import OperatorError
+from seawall.errors import LimitReached, OperatorError
 from seawall.wire.profiles import ModelProfile
 
 HOMES = {"anthropic": "https://api.anthropic.com", "openai": "https://api.openai.com/v1"}
@@ -25,8 +25,22 @@ class CutStreamError(pai.ModelConnectionError):
     """A stream that ended, without an error, before the model had finished."""
 
 
+DENIED = frozenset({"budget", "usage", "deadline"})
+"""Codes with which a gateway refuses a model call, and asking again changes nothing."""
+
+
+def denied(error: BaseException) -> LimitReached | None:
+    """What the gateway said when it, and not the provider, refused; a fault of the keeper's."""
+    body = getattr(error, "body", None)
+    if not isinstance(body, dict) or body.get("code") not in DENIED:
+        return None
+    return LimitReached(str(body["code"]), str(body.get("reason")), str(body.get("remedy", "")))
+
+
 def is_passing(error: BaseException) -> bool:
     """True when the same request may succeed a little later."""
+    if denied(error):
+        return False
     if isinstance(error, pai.ModelQuotaExceededError):
         return False
     if isinstance(error, pai.ModelHTTPError):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seawall.errors import OperatorError
+from seawall.wire import headers
 from seawall.wire.profiles import ModelProfile
 
 if TYPE_CHECKING:
@@ -35,17 +36,19 @@ def build(
     on_retry: OnRetry | None = None,
     sleep: Callable[[float], Any] | None = None,
     bearer: Bearer | None = None,
+    step: Bearer | None = None,
     cas: Sequence[Path] = (),
 ) -> Model:
     """The model a profile describes, its fallbacks behind it.
 
     `key` is the profile's own; `keys` are those of its fallbacks, by name of secret. `bearer` is
-    asked before each request for what is sent instead, where a gateway adds the key; `cas` are CA
+    asked before each request for what is sent instead, where a gateway adds the key, and `step` for
+    the step that it is made for; `cas` are CA
     files trusted besides the public ones. Raises
     OperatorError for an unknown provider or a missing key, now, and for a model that fails, later.
     """
     known = {**(keys or {}), **({profile.secret: key} if profile.secret and key else {})}
-    making = _Making(on_retry, sleep, bearer, cas)
+    making = _Making(on_retry, sleep, bearer, step, cas)
     first = _patient(profile, key, making)
     if not profile.fallbacks:
         return first
@@ -57,6 +60,7 @@ def build(
             on_retry=on_retry,
             sleep=sleep,
             bearer=bearer,
+            step=step,
             cas=cas,
         )
         for other in profile.fallbacks
@@ -72,6 +76,7 @@ class _Making(NamedTuple):
     on_retry: OnRetry | None
     sleep: Callable[[float], Any] | None
     bearer: Bearer | None
+    step: Bearer | None
     cas: Sequence[Path] = ()
 
 
@@ -174,6 +179,8 @@ def _http_client(profile: ModelProfile, making: _Making) -> httpx2.AsyncClient:
         assert bearer is not None  # noqa: S101 - only then is it a hook
         request.headers.pop("x-api-key", None)
         request.headers["authorization"] = f"Bearer {bearer()}"
+        if making.step is not None:
+            request.headers[headers.STEP] = making.step()
 
     silence = profile.timeout_seconds
     timeout = httpx2.Timeout(silence, connect=min(silence, CONNECT_SECONDS_MAX))

@@ -24,7 +24,7 @@ from pydantic_ai.usage import RequestUsage
 
 from seawall.wire.profiles import ModelProfile
 
-from .model_errors import CutStreamError, explain, is_passing
+from .model_errors import CutStreamError, denied, explain, is_passing
 
 BACKOFF_SECONDS_FIRST = 0.5
 BACKOFF_SECONDS_MAX = 30.0
@@ -47,6 +47,8 @@ class Patience:
 
     async def wait(self, error: AgentRunError, attempt: int) -> None:
         """Wait before the next attempt, or raise OperatorError when there is none."""
+        if limit := denied(error):
+            raise limit from None
         if attempt > self.profile.retries_max or not is_passing(error):
             raise explain(error, self.profile, self.key, attempt) from None
         delay = self._delay(error, attempt)

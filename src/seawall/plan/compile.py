@@ -19,12 +19,12 @@ from seawall.wire.profiles import (
     DayBudget,
     Delegate,
     KeeperPolicy,
-    TaskBudget,
     ToolGrant,
 )
 
 from .controls import controls, faults
 from .links import links, secrets
+from .meters import meters, task_budget
 from .model import Door, Limits, Plan, Recipe, SourceFile, Workload
 from .tools import bridge, files, recipe, requirements
 
@@ -112,7 +112,7 @@ def _agent_profile(
             for other in agent.delegates
         ),
         turns_max=agent.budget.turns,
-        budget=TaskBudget(usd_micros=_micros(agent.budget.usd), tokens=agent.budget.tokens),
+        budget=task_budget(agent),
     )
 
 
@@ -183,6 +183,7 @@ def _keeper(spec: Spec) -> Workload:
             turns=run.turns,
             tool_calls=run.tool_calls,
         ),
+        meters=meters(spec),
         day=DayBudget(usd_micros=_micros(day.usd), tokens=day.tokens),
     )
     image = Recipe(kind="keeper")

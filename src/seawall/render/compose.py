@@ -12,7 +12,7 @@ from seawall.plan.model import Limits, Plan, Workload
 from seawall.wire import places
 from seawall.wire.profiles import BridgeProfile, MemoryTool
 
-from . import gateway, injection, readme
+from . import gateway, injection, metering, readme
 from .dockerfile import Code, dockerfile, image, locks, programs, writes_data
 from .files import Copy, Rendered
 from .hardening import hardened, limited
@@ -129,7 +129,8 @@ def _workload(
         if not options.offline:
             for secret in gateway.credentials(service):
                 files[f"{folder}/{secret}.yaml"] = injection.key_file(secret)
-        return [text, *(f"{ca.path} {ca.digest}" for ca in plan.trusted_cas)]
+        files[f"{folder}/{metering.SCRIPT_FILE}"] = script = metering.script()
+        return [text, script, *(f"{ca.path} {ca.digest}" for ca in plan.trusted_cas)]
     if service.kind == "door":
         files[f"{folder}/envoy.yaml"] = text = gateway.door(plan)
         return [text]

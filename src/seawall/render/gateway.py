@@ -18,7 +18,7 @@ from seawall.wire import headers, places
 from seawall.wire.messages import Fault
 from seawall.wire.profiles import AgentProfile, ModelProfile, ToolGrant
 
-from . import egress, envoy, grant, yaml_text
+from . import egress, envoy, grant, metering, yaml_text
 from .injection import injector
 from .topology import GATEWAY_HOST, Service, Topology, service_name
 from .yaml_text import Flow
@@ -42,8 +42,10 @@ def gateway(plan: Plan, topology: Topology, service: Service, *, offline: bool) 
     models = (agent.model, *agent.model.fallbacks) if agent else ()
     routes = _agent_routes(agent, models, offline=offline) if agent else []
     clusters = _agent_clusters(plan, agent, models, service.links, offline) if agent else []
-    filters = [envoy.headers(IDENTITY, {headers.AGENT: name} if agent else {})]
-    filters += [_lease_check(name)] if agent else []
+    filters = [
+        envoy.headers((*IDENTITY, headers.RESERVATION), {headers.AGENT: name} if agent else {})
+    ]
+    filters += [_lease_check(name), metering.meter()] if agent else []
     grants = egress.granted(service.links, [_server(model) for model in models])
     who = egress.Who(f"{kind}s", name)
     address, subnet = _side(topology, service)
@@ -57,6 +59,7 @@ def gateway(plan: Plan, topology: Topology, service: Service, *, offline: bool) 
         hosts=[*egress.hosts(grants, who), egress.refused(who)],
         upgrade_configs=egress.upgrades(),
         access_log=envoy.log(**fields),
+        **({"local_reply_config": metering.replies(name)} if agent else {}),
     )  # fmt: skip
     # Bound to the workload's side, and for its addresses only: a tool on another of the gateway's
     # networks that calls it would otherwise be taken for the agent.
@@ -151,7 +154,7 @@ def _model_route(number: int, model: ModelProfile, offline: bool) -> dict[str, A
                    host_rewrite_literal=url.hostname)  # fmt: skip
     # The script is told which agent asks; no one else outside is.
     hidden = NEVER_OUTSIDE if offline else (*NEVER_OUTSIDE, *IDENTITY)
-    return {**to, "request_headers_to_remove": Flow(list(hidden))}
+    return {**to, **metering.ROUTE, "request_headers_to_remove": Flow(list(hidden))}
 
 
 def base_url(model: ModelProfile) -> str:
@@ -205,10 +208,11 @@ def _model_cluster(
 
 def _lease_check(agent: str) -> dict[str, Any]:
     """The keeper says which run and task a request is for, or that its lease is nobody's."""
-    exact = [{"exact": name} for name in (headers.RUN, headers.TASK)]
+    exact = [{"exact": name} for name in (headers.RUN, headers.TASK, headers.RESERVATION)]
     return envoy.typed(
         "envoy.filters.http.ext_authz",
         "extensions.filters.http.ext_authz.v3.ExtAuthz",
+        allowed_headers={"patterns": [{"exact": headers.STEP}]},
         status_on_error={"code": "ServiceUnavailable"},
         http_service={
             "server_uri": {"uri": "http://keeper", "cluster": "keeper", "timeout": "5s"},

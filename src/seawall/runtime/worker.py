@@ -188,7 +188,8 @@ def warm() -> None:
 def failure_of(error: BaseException) -> Failure:
     """Why a task did not answer, in words; never a traceback."""
     if isinstance(error, LimitReached):
-        return Failure(kind="limit", reason=str(error))
+        kind = "deadline" if error.place == "deadline" else "limit"
+        return Failure(kind=kind, reason=str(error))
     if isinstance(error, TimeoutError):
         return Failure(kind="deadline", reason="the run's time is up")
     if isinstance(error, Refused):

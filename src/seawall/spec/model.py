@@ -37,6 +37,9 @@ class ModelSettings(SpecModel):
     temperature: float | None = Field(None, ge=0, le=2, description="The provider's by default.")
     timeout: Seconds = Field(120.0, description="Longest silence in an answer; 2m by default.")
     retries: int = Field(5, ge=0, le=20, description="Attempts after the first; 5 by default.")
+    allow_missing_usage: bool = Field(
+        False, description="Its answers need not say what they used; the most then counts."
+    )
     allow_plain_http: bool = Field(
         False, description="Send the key without TLS to a host that is not this machine."
     )

@@ -38,6 +38,7 @@ def profile(spec: Spec, name: str, *, fallbacks: bool = True) -> ModelProfile:
         retries_max=settings.retries,
         usd_micros_per_mtok_input=None if prices is None else round(prices.input * _MICROS),
         usd_micros_per_mtok_output=None if prices is None else round(prices.output * _MICROS),
+        allow_missing_usage=settings.allow_missing_usage,
         fallbacks=tuple(profile(spec, other, fallbacks=False) for other in chain(spec, name)[1:])
         if fallbacks
         else (),

@@ -32,6 +32,8 @@ class ModelProfile(Message):
     usd_micros_per_mtok_input: int | None = None
     """Micro-dollars per million input tokens; None for the price library's."""
     usd_micros_per_mtok_output: int | None = None
+    allow_missing_usage: bool = False
+    """Its answers need not say what they used: the most that was asked for counts instead."""
     fallbacks: tuple[ModelProfile, ...] = ()
 
 
@@ -173,6 +175,34 @@ class DayBudget(Message):
     tokens: int | None = None
 
 
+class Rate(Message):
+    """Micro-dollars per million tokens, once a request's input reaches `start` tokens."""
+
+    start: int = 0
+    input: int
+    output: int
+
+
+class MeteredModel(Message):
+    """One model as the keeper meters it, at its number in an agent's gateway."""
+
+    provider: str
+    name: str
+    """As the provider calls it; a request for another is refused."""
+    output_tokens_max: int
+    rates: tuple[Rate, ...] = ()
+    """Ascending by start; none: it costs nothing."""
+    allow_missing_usage: bool = False
+
+
+class AgentMeter(Message):
+    """What one agent may ask of its models through its gateway."""
+
+    models: tuple[MeteredModel, ...]
+    """The model and its fallbacks, in the gateway's order."""
+    budget: TaskBudget = TaskBudget()
+
+
 class KeeperLimits(Message):
     """The named limits of the keeper's queues, loops, payloads and waits."""
 
@@ -215,5 +245,8 @@ class KeeperPolicy(Message):
     """Agent to the agents it may delegate to; every agent has an entry."""
     run: Budget = Budget()
     day: DayBudget = DayBudget()
+    meters: dict[str, AgentMeter] = {}
+    metered: bool = False
+    """Gateways meter every model call: what agents report of tokens and money does not count."""
     limits: KeeperLimits = KeeperLimits()
     watch: Watch = Watch()

@@ -21,7 +21,7 @@ from seawall.keeper.store import Store
 from seawall.runtime.caller import Caller
 from seawall.runtime.keeper_client import KeeperClient
 from seawall.wire.messages import Lease, RunView, StartRun, Take
-from seawall.wire.profiles import Budget, DayBudget, KeeperLimits, KeeperPolicy
+from seawall.wire.profiles import AgentMeter, Budget, DayBudget, KeeperLimits, KeeperPolicy
 
 URL = "http://keeper"
 NUMBERS = itertools.count()
@@ -137,6 +137,7 @@ class Meshes:
         run: Budget | None = None,
         day: DayBudget | None = None,
         delegates: dict[str, tuple[str, ...]] | None = None,
+        meters: dict[str, AgentMeter] | None = None,
         **limits: Any,
     ) -> Keeper:
         limits = {"lease_seconds": 5.0, **limits}
@@ -146,6 +147,8 @@ class Meshes:
             delegates=delegates or DELEGATES,
             run=run or Budget(),
             day=day or DayBudget(),
+            meters=meters or {},
+            metered=meters is not None,
             limits=KeeperLimits(**limits),
         )
         return await self.another(policy)

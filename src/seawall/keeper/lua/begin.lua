@@ -24,6 +24,8 @@ if tokens > 0 or usd > 0 then
   room(t, 'day/tokens', tonumber(d[1] or 0) + tonumber(d[2] or 0), tokens, DAY_TOKENS)
   room(t, 'day/usd_micros', tonumber(d[3] or 0) + tonumber(d[4] or 0), usd, DAY_USD)
 end
+-- The gateway holds what a model call may use, when it comes to it: here it only had to have room.
+if METERED == 1 and kind == 'model' then tokens, usd = 0, 0 end
 redis.call('HSET', run_row, 'r_turns', int(n(2) + turns), 'r_calls', int(n(5) + calls),
   'r_tokens', int(n(9) + tokens), 'r_usd', int(n(12) + usd))
 add_day(today, {r_tokens = tokens, r_usd = usd})

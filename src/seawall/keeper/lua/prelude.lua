@@ -111,6 +111,35 @@ local function give_back(run, step)
   end
 end
 
+-- Ends what a gateway held for a model call: `used` counts, or (usage unknown) all that was held.
+local function settle(id, used)
+  local key = P .. 'meter:' .. id
+  local f = redis.call('HMGET', key, 'run', 'task', 'agent', 'tokens', 'usd', 'day', 'step')
+  redis.call('ZREM', P .. 'meters', id)
+  if not f[1] then return end
+  redis.call('DEL', key)
+  local run, task = P .. 'run:' .. f[1], P .. 'task:' .. f[2]
+  local tokens, usd = tonumber(f[4]), tonumber(f[5])
+  local spent = used or {['in'] = tokens, out = 0, usd = usd}
+  local sums = {['in'] = spent['in'], out = spent.out, usd = spent.usd,
+    r_tokens = -tokens, r_usd = -usd}
+  add_day(tonumber(f[6]), {tokens = spent['in'] + spent.out, usd = spent.usd,
+    r_tokens = -tokens, r_usd = -usd})
+  if redis.call('EXISTS', run) == 1 then add(run, sums) end
+  if redis.call('EXISTS', task) == 1 then
+    sums.in_flight = -1
+    add(task, sums)
+    if redis.call('HGET', task, 'metering:' .. f[7]) == id then
+      redis.call('HDEL', task, 'metering:' .. f[7])
+    end
+  end
+  if not used and redis.call('HGET', run, 'state') == 'running' then
+    emit(f[1], f[2], f[3], 'note', {text = 'what a model call used is not known (step ' ..
+      (f[7] ~= '' and f[7] or 'unnamed') .. '): all that was held for it counts, ' ..
+      int(tokens) .. ' tokens'})
+  end
+end
+
 local function limit_reached(t, limit, used, max)
   if redis.call('HSETNX', P .. 'run:' .. t.run, 'hit:' .. limit, '1') == 1 then
     emit(t.run, t.id, t.agent, 'budget.reached', {limit = limit, used = used, max = max})
@@ -127,6 +156,12 @@ local function room(t, limit, used, asked, max)
   if asked <= 0 or max == '' or not max or used + asked <= tonumber(max) then return end
   limit_reached(t, limit, used, tonumber(max))
   local place = string.find(limit, '^day/') and 'budgets/' or 'budgets/run/'
+  if string.find(limit, '^agent/') then
+    place, limit = 'agents/' .. t.agent .. '/budget/', string.sub(limit, 7)
+    refuse('budget', t.agent .. ' ' .. limit .. ': ' .. amount(limit, used) .. ' of ' ..
+      amount(limit, tonumber(max)) .. ' used or reserved, this needs ' .. amount(limit, asked),
+      'Finish with what is there, or raise ' .. place .. string.gsub(limit, '_micros', ''))
+  end
   refuse('budget', limit .. ': ' .. amount(limit, used) .. ' of ' .. amount(limit, tonumber(max)) ..
     ' used or reserved, this needs ' .. amount(limit, asked),
     'Finish with what is there, or raise ' .. place .. string.gsub(limit, '_micros', ''))

@@ -47,6 +47,10 @@ for _, member in ipairs(stalled) do
   end
 end
 
+-- Model calls whose gateway or provider never said what they used.
+local silent = redis.call('ZRANGEBYSCORE', P .. 'meters', '-inf', stamp, 'LIMIT', 0, 100)
+for _, id in ipairs(silent) do settle(id, nil) end
+
 local late = redis.call('ZRANGEBYSCORE', P .. 'deadlines', '-inf', stamp, 'LIMIT', 0, 20)
 for _, run in ipairs(late) do
   redis.call('ZREM', P .. 'deadlines', run)

@@ -29,6 +29,10 @@ else
   room(t, 'turns', tonumber(r[1] or 0) + tonumber(r[2] or 0), turns, r[3])
   room(t, 'tool_calls', tonumber(r[4] or 0) + tonumber(r[5] or 0), calls, r[6])
 end
+local told = {input_tokens = spent_in, output_tokens = spent_out, usd_micros = usd, turns = turns,
+  tool_calls = calls}
+-- The gateway's count is the truth, and has been added already.
+if METERED == 1 and kind == 'model' then spent_in, spent_out, usd = 0, 0, 0 end
 local used = {['in'] = spent_in, out = spent_out, usd = usd, turns = turns, calls = calls,
   jbytes = bytes}
 local day_used = {usd = usd, tokens = spent_in + spent_out}
@@ -49,5 +53,4 @@ weigh(t.run, #step)
 redis.call('HSET', P .. 'steps:' .. t.id, key, digest)
 emit(t.run, t.id, t.agent, 'step.done', {key = key, kind = kind, replayed = false,
   name = name,
-  usage = {input_tokens = spent_in, output_tokens = spent_out, usd_micros = usd, turns = turns,
-    tool_calls = calls}})
+  usage = told})
