@@ -103,7 +103,7 @@ def log(**fields: str) -> list[Any]:
         "sent": "%BYTES_SENT%",
         "ms": "%DURATION%",
     }
-    return [stdout(line)]
+    return [stdout(Flow(line))]
 
 
 def stdout(line: dict[str, Any] | Flow) -> dict[str, Any]:

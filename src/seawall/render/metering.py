@@ -52,7 +52,7 @@ def replies(agent: str) -> dict[str, Any]:
     """Envoy's own 413 and 504 as faults that runtime and people can read."""
     too_large = Fault(
         code="payload",
-        reason=f"the request of {agent} has more than {REQUEST_BYTES_MAX} bytes",
+        reason=f"{agent} may send {REQUEST_BYTES_MAX} bytes",
         remedy="Ask with less",
     )
     silent = Fault(code="silence", reason="the server was silent for too long", remedy="Try again")
