@@ -129,7 +129,8 @@ def rate_limit(stat_prefix: str, tokens: int, fill: int, seconds: int) -> dict[s
 def headers(remove: Sequence[str], put: dict[str, str]) -> dict[str, Any]:
     """A filter that strips what a caller may not say, and says who it is instead."""
     overwrite = "OVERWRITE_IF_EXISTS_OR_ADD"
-    mutations: list[Any] = [Flow({"remove": name}) for name in remove]
+    named = {"safe_regex": {"regex": "|".join(remove)}}
+    mutations: list[Any] = [{"remove_on_match": {"key_matcher": named}}] if remove else []
     mutations += [
         Flow({"append": {"header": {"key": key, "value": value}, "append_action": overwrite}})
         for key, value in put.items()

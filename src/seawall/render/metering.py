@@ -5,7 +5,6 @@ Answers pass as they come; what is kept beside is a JSON answer, or the events t
 
 from __future__ import annotations
 
-import json
 from importlib import resources
 from typing import Any
 
@@ -69,8 +68,4 @@ def _status(status: int) -> dict[str, Any]:
 
 
 def _reply(when: dict[str, Any], said: Fault) -> dict[str, Any]:
-    text = {"inline_string": json.dumps(said.model_dump())}
-    return {
-        "filter": when,
-        "body_format_override": {"text_format_source": text, "content_type": "application/json"},
-    }
+    return {"filter": when, "body_format_override": {"json_format": said.model_dump()}}
