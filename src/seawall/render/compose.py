@@ -129,8 +129,8 @@ def _workload(
         if not options.offline:
             for secret in gateway.credentials(service):
                 files[f"{folder}/{secret}.yaml"] = injection.key_file(secret)
-        files[f"{folder}/{metering.SCRIPT_FILE}"] = script = metering.script()
-        return [text, script, *(f"{ca.path} {ca.digest}" for ca in plan.trusted_cas)]
+        files[f"{folder}/{metering.SCRIPT_FILE}"] = meter = metering.script()
+        return [text, meter, *(f"{ca.path} {ca.digest}" for ca in plan.trusted_cas)]
     if service.kind == "door":
         files[f"{folder}/envoy.yaml"] = text = gateway.door(plan)
         return [text]
