@@ -37,20 +37,15 @@ def check_size(store: Store, what: str, text: str) -> int:
 async def begin(store: Store, held: Holder, message: Begin) -> None:
     """Note that a step is about to happen, and hold room for it; raises Refused `budget`.
 
-    One script checks and holds, so that parallel children cannot overshoot together.
+    One script checks and holds, so that parallel children cannot overshoot together. A step that
+    it comes after is recorded first; if that is refused, this one does not begin.
     """
-    check_key(message.key)
-    most = message.reserve
-    asked = (
-        most.turns, most.tool_calls, most.input_tokens + most.output_tokens, most.usd_micros,
-    )  # fmt: skip
-    if min(*asked, most.input_tokens, most.output_tokens) < 0:
-        raise Refused("bad_request", "a reservation may not be negative")
-    await store.run(
-        "begin", *held, message.key, message.kind, message.name[:KEY_CHARS_MAX],
-        message.detail[:DETAIL_CHARS_MAX], *asked,
-        "" if message.until is None else message.until, _words(message.until),
-    )  # fmt: skip
+    begins = _begins(held, message)
+    if message.after is None:
+        await store.run("begin", *begins)
+        return
+    records = _records(store, held, message.after)
+    await store.run("record_begin", len(records), *records, *begins)
 
 
 async def release(store: Store, held: Holder, message: Release) -> None:
@@ -61,6 +56,27 @@ async def release(store: Store, held: Holder, message: Release) -> None:
 
 async def record(store: Store, held: Holder, step: Step) -> None:
     """Append a finished step and settle its reservation; the same step again changes nothing."""
+    await store.run("record", *_records(store, held, step))
+
+
+def _begins(held: Holder, message: Begin) -> tuple[str | float, ...]:
+    """What the script `begin` is told."""
+    check_key(message.key)
+    most = message.reserve
+    asked = (
+        most.turns, most.tool_calls, most.input_tokens + most.output_tokens, most.usd_micros,
+    )  # fmt: skip
+    if min(*asked, most.input_tokens, most.output_tokens) < 0:
+        raise Refused("bad_request", "a reservation may not be negative")
+    return (
+        *held, message.key, message.kind, message.name[:KEY_CHARS_MAX],
+        message.detail[:DETAIL_CHARS_MAX], *asked,
+        "" if message.until is None else message.until, _words(message.until),
+    )  # fmt: skip
+
+
+def _records(store: Store, held: Holder, step: Step) -> tuple[str | float, ...]:
+    """What the script `record` is told."""
     check_key(step.key)
     size = check_size(store, "the step's payload", step.payload)
     used = step.usage
@@ -69,7 +85,7 @@ async def record(store: Store, held: Holder, step: Step) -> None:
         raise Refused("bad_request", "usage may not be negative")
     digest = hashlib.sha256(step.payload.encode()).hexdigest()
     line = step.model_copy(update={"at": time.time()}).model_dump_json()
-    await store.run("record", *held, step.key, step.kind, digest, size, line, *spent)
+    return (*held, step.key, step.kind, digest, size, line, *spent)
 
 
 def _words(until: float | None) -> str:

@@ -28,6 +28,9 @@ NAMES = (
     "release", "delegate", "result", "close", "progress", "cancel",
     "archive", "forget", "meter", "settle",
 )  # fmt: skip
+TOGETHER = {"record_begin": ("record", "begin")}
+"""Two scripts as one, so that what the first refuses the second never does. The number of the
+first's arguments comes before them, then the second's."""
 ROUND_MAX = 64
 """Scripts in one pipeline."""
 WAITING_MAX = 4096
@@ -175,9 +178,18 @@ def _texts(policy: KeeperPolicy) -> dict[str, str]:
     """Every script, with the policy's limits as constants."""
     folder = resources.files(__package__) / "lua"
     read = {n: (folder / f"{n}.lua").read_text("utf-8") for n in (*NAMES, "prelude", "epilogue")}
+    bodies = {name: read[name] for name in NAMES}
+    for name, (first, second) in TOGETHER.items():
+        bodies[name] = (
+            f"local function first(ARGV)\n{read[first]}\nend\n"
+            f"local function second(ARGV)\n{read[second]}\nend\n"
+            "local last = tonumber(ARGV[1]) + 1\n"
+            "first({unpack(ARGV, 2, last)})\n"
+            "return second({unpack(ARGV, last + 1)})"
+        )
     head = _constants(policy) + read["prelude"] + "\nlocal function main()\n"
     tail = "\nend\n" + read["epilogue"]
-    return {name: head + read[name] + tail for name in NAMES}
+    return {name: head + body + tail for name, body in bodies.items()}
 
 
 def _constants(policy: KeeperPolicy) -> str:

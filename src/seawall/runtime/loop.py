@@ -54,9 +54,11 @@ async def answer(agent: Agent[Any, str], task: Task) -> str:
         async with asyncio.timeout(_seconds_left(task.lease.deadline)):
             with replay_scope():
                 result = await agent.run(task.lease.input, usage_limits=limits)
+                await task.settle()
         return result.output
     finally:
         CURRENT.reset(token)
+        await task.last_word()
 
 
 def _seconds_left(deadline: float | None) -> float | None:

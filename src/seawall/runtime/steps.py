@@ -5,12 +5,14 @@ Knows nothing of models, tools or HTTP; the loop gives it a body, hooks go round
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from seawall.errors import LimitReached, Refused
-from seawall.wire.messages import Lease, Step, StepKind, Usage
+from seawall.errors import LimitReached, OperatorError, Refused
+from seawall.wire.messages import Begin, Lease, Step, StepKind, Usage
 from seawall.wire.profiles import AgentProfile
 
 from .keeper_client import KeeperClient
@@ -18,6 +20,8 @@ from .pricing import Meter
 from .progress import Progress
 
 NOTHING = Usage()
+LAST_WORD_SECONDS_MAX = 3.0
+"""How long a task that ends otherwise than by an answer may take to record its last step."""
 
 
 @dataclass
@@ -35,6 +39,9 @@ class Task:
     spent_usd_micros: int = 0
     """By this task itself, in every attempt so far."""
     spent_tokens: int = 0
+    kept: Step | None = None
+    """A finished step that goes to the keeper with the next one's `begin`."""
+    _under_way: int = 0
 
     def __post_init__(self) -> None:
         self.meter = Meter(self.profile.model)
@@ -46,6 +53,45 @@ class Task:
         """Count what a step took."""
         self.spent_usd_micros += usage.usd_micros
         self.spent_tokens += usage.input_tokens + usage.output_tokens
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Inside the block a step is under way."""
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+    async def begin(self, message: Begin) -> None:
+        """Tell the keeper that a step begins, and before it what is kept."""
+        kept = self.kept
+        if kept is not None:
+            message = message.model_copy(update={"after": kept})
+        await self.keeper.begin(self.lease.token, message)
+        # Until it is known to be recorded each step that begins takes it along, those of parallel
+        # calls too: none happens before it is in the journal, and recorded it is only once.
+        if self.kept is kept:
+            self.kept = None
+
+    async def record(self, step: Step) -> None:
+        """Put a finished step into the journal: at once, or with the step that now follows."""
+        if self._under_way:  # what ends next may take long
+            await self.keeper.record(self.lease.token, step)
+        else:
+            self.kept = step
+
+    async def settle(self) -> None:
+        """Record what is kept; the task has an answer."""
+        if self.kept is not None:
+            await self.keeper.record(self.lease.token, self.kept)
+            self.kept = None
+
+    async def last_word(self) -> None:
+        """As `settle`, for a task that ends without an answer, whose reason matters more."""
+        with suppress(Refused, OperatorError, TimeoutError):
+            async with asyncio.timeout(LAST_WORD_SECONDS_MAX):
+                await self.settle()
 
     def next_key(self, kind: str) -> str:
         """The key of the next step of a kind without ids of its own: `model#1`, `model#2`, …"""

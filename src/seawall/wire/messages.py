@@ -99,6 +99,8 @@ class Begin(Message):
     """When it must have ended, or its holder is stuck and loses the lease; None: no such time."""
     detail: str = ""
     """At most 500 characters for people: the call's arguments, shortened."""
+    after: Step | None = None
+    """A step that has finished, to be recorded first: one request for both."""
 
 
 class Release(Message):

@@ -55,6 +55,10 @@ class Keeper:
         self.store.bells.ring_all()
         await self._stack.aclose()
 
+    @property
+    def agents_transport(self) -> httpx.AsyncBaseTransport:
+        return self._transports[0]
+
     async def raw(self, agent: str | None) -> httpx.AsyncClient:
         """A client whose gateway says that it is `agent`."""
         return await self._client(0, {"x-seawall-agent": agent} if agent else {})

@@ -30,6 +30,10 @@ Write = Callable[[KeeperClient, str], Awaitable[object]]
 WRITES: dict[str, Write] = {
     "renew": lambda k, t: k.renew(t),
     "begin": lambda k, t: k.begin(t, Begin(key="x", kind="tool", name="n")),
+    "begin after": lambda k, t: k.begin(
+        t,
+        Begin(key="y", kind="tool", name="n", after=Step(key="x", kind="tool", payload="{}")),
+    ),
     "record": lambda k, t: k.record(t, Step(key="x", kind="tool", payload="{}")),
     "release": lambda k, t: k.release(t, Release(key="x")),
     "delegate": lambda k, t: k.delegate(t, Delegation(key="x", agent="clerk", input="y")),

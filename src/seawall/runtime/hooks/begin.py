@@ -30,7 +30,7 @@ async def begin(task: Task, call: StepCall, proceed: Proceed) -> object:
         detail=call.detail[:DETAIL_CHARS_MAX],
     )
     try:
-        await task.keeper.begin(task.lease.token, message)
+        await task.begin(message)
     except Refused as refused:
         raise as_limit(refused) from None
     try:

@@ -1,4 +1,4 @@
-"""Replays a step that the journal holds; records a new one before its result is used."""
+"""Replays a step that the journal holds; records a new one before another begins."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ async def journal(task: Task, call: StepCall, proceed: Proceed) -> object:
     if recorded is not None:
         record_durable_unit(executed=False)
         return json.loads(recorded.payload)
-    result = await proceed()
+    with task.under_way():
+        result = await proceed()
     step = Step(
         key=call.key, kind=call.kind, payload=json.dumps(result), usage=call.measure(result)
     )
-    await task.keeper.record(task.lease.token, step)
+    await task.record(step)
     record_durable_unit(executed=True)
     return result
