@@ -109,6 +109,7 @@ class Working:
     def __init__(self, mesh: Keeper, lease: Lease) -> None:
         self.lost = ""
         """The path on which the keeper cannot be reached."""
+        self.on_fault: Callable[[], None] = lambda: None
         self.heard = Heard(mesh.agents_transport, self._fault)
         self.keeper = KeeperClient(Caller(self.heard, URL, {"x-seawall-agent": "chief"}))
         profile = AgentProfile(name="chief", model=ModelProfile(ref="bench:none"), turns_max=9)
@@ -116,6 +117,7 @@ class Working:
 
     def _fault(self, path: str) -> None:
         if path == self.lost:
+            self.on_fault()
             raise httpx.ConnectError("gone")
 
     async def answer(self, *rounds: list[str], tool: Callable[..., Any]) -> str:
@@ -166,9 +168,12 @@ async def test_of_parallel_calls_each_is_recorded_when_it_ends(meshes: Meshes) -
 
     async def slow_and_quick(word: str) -> str:
         if word == "slow":
+            last, recorded = "", set[object]()
             async with asyncio.timeout(5):
-                while "step.done" not in (await mesh.kinds(view.run))[-1]:
-                    await asyncio.sleep(0.01)
+                while "tool#0-quick" not in recorded:
+                    for event in await mesh.door.events(view.run, last, wait_seconds=1):
+                        last = event.id
+                        recorded.add(event.data.get("key") if event.kind == "step.done" else None)
             quick_is_recorded.set()
         return word
 
@@ -200,11 +205,13 @@ async def test_the_last_step_is_recorded_when_the_task_is_let_go(meshes: Meshes)
         one.lost = "begin"  # so that the next step waits for the keeper, with this one in hand
         return word
 
+    waits = asyncio.Event()
+    one.on_fault = waits.set
+
     then_lose_the_keeper.__name__ = "work"
     job = asyncio.create_task(one.answer(["a"], tool=then_lose_the_keeper))
     async with asyncio.timeout(5):
-        while one.task.kept is None or one.lost != "begin":
-            await asyncio.sleep(0.01)
+        await waits.wait()
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
         await job
