@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seawall.errors import LimitReached, RunFailed
 from seawall.plan.model import Plan
 from seawall.wire.messages import Event, RunView, StartRun
 from seawall.wire.profiles import Budget
+
+if TYPE_CHECKING:
+    from seawall.memory.store import Stores
 
 EVENTS_WAIT_SECONDS = 20.0
 ENDINGS = ("run.done", "run.failed", "run.cancelled")
@@ -54,6 +57,7 @@ class Mesh:
         documents: Path | None = None,
         tell: Callable[[str], None] = lambda _text: None,
         warn: Callable[[str], None] = lambda _text: None,
+        stores: Stores | None = None,
     ) -> AsyncIterator[Session]:
         """Run the mesh on the embedded engine.
 
@@ -63,6 +67,7 @@ class Mesh:
             documents: folder to index instead of the spec's.
             tell: told what is happening while the engine starts.
             warn: told what of the spec this engine does not enforce.
+            stores: where a mesh that this one is to replace has its memory open.
 
         Raises:
             OperatorError: something this machine lacks.
@@ -72,7 +77,8 @@ class Mesh:
         require_embedded_engine("dev")
         from seawall.engine.dev import DevEngine, DevOptions
 
-        options = DevOptions(self.path.parent, offline, self.script, broker, documents, tell, warn)
+        folder, script = self.path.parent, self.script
+        options = DevOptions(folder, offline, script, broker, documents, tell, warn, stores)
         async with DevEngine(self.plan, options) as engine:
             yield Session(engine.door)
 

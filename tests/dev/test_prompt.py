@@ -223,7 +223,8 @@ def test_a_tool_that_cannot_be_loaded_is_told_and_its_mending_takes_effect(
     assert prompt.end()[0] == 0
 
 
-def test_a_documents_edit_is_indexed_before_the_next_question(start: Start, folder: Path) -> None:
+def with_memory(folder: Path) -> None:
+    """The mesh recalls from a library, and says what it found."""
     (folder / "library").mkdir()
     (folder / "library" / "tides.md").write_text("# Tides\n\nThe wall is nine metres high.\n")
     edit(folder / "seawall.yaml", "script:", "  memory: {memory: {documents: library}}\nscript:")
@@ -232,11 +233,43 @@ def test_a_documents_edit_is_indexed_before_the_next_question(start: Start, fold
     edit(folder / "offline.yaml", 'say: "Your text has', 'say: "{{ last[0].text }} Your text has')
     edit(folder / "offline.yaml", " Your text has {{ last[0].data.words }} words and "
          "{{ last[0].data.characters }} characters.", "")  # fmt: skip
+
+
+def test_a_documents_edit_is_indexed_before_the_next_question(start: Start, folder: Path) -> None:
+    with_memory(folder)
     prompt = start()
     assert "nine metres" in prompt.ask("How high is the wall?")
     (folder / "library" / "tides.md").write_text("# Tides\n\nThe wall is twelve metres high.\n")
     assert "twelve metres" in prompt.ask("How high is the wall?")
     assert prompt.end()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        ("seawall.yaml", "main: editor", "main: editer", "Did you mean 'editor'?"),
+        ("offline.yaml", "turns:", "truns:", "offline.yaml"),  # shown by the start alone
+    ],
+)
+def test_a_mesh_with_memory_too_goes_on_after_a_fault_in_an_edit(
+    file: str, old: str, new: str, told: str, start: Start, folder: Path
+) -> None:
+    with_memory(folder)
+    prompt = start()
+    assert "nine metres" in prompt.ask("How high is the wall?")
+    edit(folder / file, old, new)
+    shown = prompt.ask("How high is the wall?")
+    assert told in shown
+    assert "the mesh goes on as it was" in shown
+    assert "nine metres" in shown
+    edit(folder / file, new, old)
+    (folder / "library" / "tides.md").write_text("# Tides\n\nThe wall is twelve metres high.\n")
+    shown = prompt.ask("How high is the wall?")
+    assert "the mesh changed: restarted" in shown
+    assert "twelve metres" in shown
+    code, rest = prompt.end()
+    assert code == 0
+    assert "Traceback" not in shown + rest
 
 
 def test_on_a_terminal_it_asks_answers_and_ends_at_ctrl_d(start: Start) -> None:

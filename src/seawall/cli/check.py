@@ -22,6 +22,7 @@ def run(args: argparse.Namespace) -> int:
     # Looking for pydantic plugins reads every installed package's metadata: a fifth of the time.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     put_off("importlib.metadata", "entry_points")  # and pydantic imports it for them alone
+    put_off("secrets", "compare_digest")  # pydantic's SecretStr compares by it; no spec has one
     if args.schema:
         from seawall.spec.model import json_schema
 

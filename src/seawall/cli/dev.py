@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from seawall.memory.store import Stores
     from seawall.mesh import Mesh, Session
     from seawall.wire.messages import RunView
 
@@ -68,11 +69,15 @@ async def _once(mesh: Mesh, args: argparse.Namespace, library: Path | None) -> i
 
 
 def _running(
-    mesh: Mesh, args: argparse.Namespace, library: Path | None
+    mesh: Mesh, args: argparse.Namespace, library: Path | None, stores: Stores | None = None
 ) -> AbstractAsyncContextManager[Session]:
-    tell = _teller(args.json)
     return mesh.dev(
-        offline=args.offline, broker=args.broker, documents=library, tell=tell, warn=_warn
+        offline=args.offline,
+        broker=args.broker,
+        documents=library,
+        tell=_teller(args.json),
+        warn=_warn,
+        stores=stores,
     )
 
 
@@ -172,13 +177,14 @@ async def _prompt(args: argparse.Namespace, library: Path | None) -> int:
     """Ask for questions until the input ends; what was edited in between takes effect."""
     from seawall.cli.prompt import Made, prompt
     from seawall.cli.watch import seen
-    from seawall.wire.profiles import MemoryTool
+    from seawall.memory.store import Stores
+
+    stores = Stores()
 
     def opened() -> Made:
         mesh = _load(args)
         _tell_packages(mesh)
-        alone = any(isinstance(bridge.source, MemoryTool) for bridge in mesh.plan.bridges())
-        return Made(_running(mesh, args, library), seen(mesh, library), alone)
+        return Made(_running(mesh, args, library, stores), seen(mesh, library))
 
     async def asked(session: Session, question: str) -> None:
         await ask(session, question, args.json, interrupts)

@@ -27,11 +27,10 @@ Ask = Callable[["Session", str], Awaitable[None]]
 
 
 class Made(NamedTuple):
-    """A mesh as it is on disk: not started yet, what it was made from, has it a memory."""
+    """A mesh as it is on disk: not started yet, and what it was made from."""
 
     mesh: AbstractAsyncContextManager[Session]
     seen: Seen
-    alone: bool
 
 
 Open = Callable[[], Made]
@@ -67,15 +66,13 @@ async def _answer_or_tell(session: Session, question: str, ask: Ask) -> None:
 async def _successor(current: _Running, opened: Open) -> _Running:
     """The mesh as it is on disk now; the current one where nothing changed, or a fault did.
 
-    Two meshes cannot share a memory's folder: such a mesh stops first, and after a fault that
-    only its start shows, it is down until the fault is mended.
+    The two share the memory's folder meanwhile, so that after a fault the old mesh recalls from
+    documents as they are now: their index follows them, whatever else was edited.
     """
     try:
         found = opened()
         if found.seen == current.made.seen and current.alive:
             return current
-        if found.alone or current.made.alone:
-            await current.stop()
         new = _Running(found)
         await new.start()
     except (SeawallError, BaseExceptionGroup) as error:

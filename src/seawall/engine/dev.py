@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from seawall.memory.backend import MemoryBackend
+    from seawall.memory.store import Stores
     from seawall.models.scripted import Script
     from seawall.runtime.caller import Caller
     from seawall.runtime.keeper_client import KeeperClient
@@ -58,6 +59,8 @@ class DevOptions:
     """Told what is happening while the engine starts."""
     warn: Callable[[str], None] = lambda _text: None
     """Told what of the spec this engine does not enforce."""
+    stores: Stores | None = None
+    """Of memory, shared with the mesh that this one replaces."""
 
 
 class DevEngine:
@@ -173,7 +176,8 @@ class DevEngine:
         from seawall.engine.dev_memory import open_memory
 
         options = self._options
-        return await open_memory(options.folder, source, options.documents, options.tell)
+        documents, tell, stores = options.documents, options.tell, options.stores
+        return await open_memory(options.folder, source, documents, tell, stores)
 
     def _workers(self) -> None:
         from seawall.runtime.worker import Worker

@@ -74,8 +74,10 @@ class MemoryService:
         folder: Path | None,
         embedder_factory: Callable[[], Embeds],
         tool: MemoryTool | None = None,
+        open_store: Callable[[Path | None], Store] = Store.open,
     ) -> None:
         """Keep memory in `folder`, or in a temporary one for None; `tool` says who may do what."""
+        self._open_store = open_store
         self._folder = folder
         self._factory = embedder_factory
         self._tool = tool or MemoryTool()
@@ -97,7 +99,7 @@ class MemoryService:
                 # One thread, not two: numpy imported from two threads at once came out half made
                 # (CPython breaks a deadlock of import locks by handing out unfinished modules).
                 self._starter = ThreadPoolExecutor(1, "seawall-memory")
-                self._opening = self._starter.submit(Store.open, self._folder)
+                self._opening = self._starter.submit(self._open_store, self._folder)
                 self._loading = self._starter.submit(self._factory)
         return self
 

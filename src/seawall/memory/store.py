@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -29,6 +30,8 @@ class Store:
         self._client = client
         self._lock = lock
         self._temporary = temporary
+        self._holders = 1
+        self._counting = threading.Lock()
         self._known: dict[str, Collection] = {}
 
     @classmethod
@@ -52,8 +55,20 @@ class Store:
                 temporary.cleanup()
             raise
 
+    def share(self) -> bool:
+        """Hold it once more, to be closed once more; False when it has been closed for good."""
+        with self._counting:
+            if not self._holders:
+                return False
+            self._holders += 1
+            return True
+
     def close(self) -> None:
-        """Give the folder back; a temporary one is removed."""
+        """Give the folder back once nobody holds it; a temporary one is removed."""
+        with self._counting:
+            self._holders -= 1
+            if self._holders:
+                return
         self._known.clear()
         self._client.close()  # type: ignore[attr-defined]  # of the client, not of its interface
         if self._lock is not None:
@@ -97,6 +112,24 @@ class Store:
         """Remove a collection and all that is in it."""
         self._client.delete_collection(name)
         self._known.pop(name, None)
+
+
+class Stores:
+    """Opens each folder once for all who ask: so a mesh can start while it replaces another."""
+
+    def __init__(self) -> None:
+        self._stores: dict[Path, Store] = {}
+        self._lock = threading.Lock()
+
+    def open(self, folder: Path | None) -> Store:
+        """As `Store.open`, or the open store of this folder; the caller closes it either way."""
+        if folder is None:
+            return Store.open(None)
+        with self._lock:
+            store = self._stores.get(folder)
+            if store is None or not store.share():
+                store = self._stores[folder] = Store.open(folder)
+            return store
 
 
 def _client(folder: Path) -> ClientAPI:
