@@ -18,7 +18,7 @@ import httpx
 from seawall.runtime.caller import Caller
 from seawall.runtime.keeper_client import KeeperClient
 from seawall.runtime.progress import Progress
-from seawall.runtime.steps import STEP, current
+from seawall.runtime.steps import said
 from seawall.runtime.tool_client import ToolClient
 from seawall.runtime.watchdog import Watchdog
 from seawall.runtime.worker import Worker
@@ -73,12 +73,7 @@ def through(profile: ModelProfile, gateway: str) -> Model:
 
     fallbacks = tuple(routed(f, n) for n, f in enumerate(profile.fallbacks, 1))
     first = routed(profile, 0).model_copy(update={"fallbacks": fallbacks})
-    return build(first, None, bearer=lease_token, step=STEP.get)
-
-
-def lease_token() -> str:
-    """The token of the task that is being worked on; raises RuntimeError when there is none."""
-    return current().lease.token
+    return build(first, None, identity=said)
 
 
 def main() -> None:

@@ -147,8 +147,7 @@ class AgentsSide:
             response = fault(refused.code, refused.fault, refused.remedy)
             response.status_code = 403
             return response
-        who = {headers.AGENT: named.agent, headers.RUN: named.run, headers.TASK: named.task}
-        return Response(DONE, headers=who, media_type="application/json")
+        return Response(DONE, headers=leases.told(named, request), media_type="application/json")
 
     def _agent(self, request: Request) -> str:
         names = request.headers.getlist(headers.AGENT)

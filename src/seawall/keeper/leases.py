@@ -10,7 +10,10 @@ import hashlib
 import secrets
 from typing import NamedTuple
 
+from starlette.requests import Request
+
 from seawall.errors import Refused
+from seawall.wire import headers, trace
 from seawall.wire.messages import Renewal
 
 from .store import Store
@@ -61,6 +64,17 @@ async def renew(store: Store, held: Holder) -> Renewal:
 async def authorize(store: Store, held: Holder) -> Named:
     """What this token names, for the gateway; raises Refused when it holds nothing."""
     return Named(*await store.run("authorize", *held))
+
+
+def told(named: Named, request: Request) -> dict[str, str]:
+    """The headers with which a gateway sends a request on: who asks, and in which trace."""
+    sent = request.headers.get(trace.TRACEPARENT, "")
+    return {
+        headers.AGENT: named.agent,
+        headers.RUN: named.run,
+        headers.TASK: named.task,
+        trace.TRACEPARENT: trace.joined(sent, named.run, named.task),
+    }
 
 
 def _digest(secret: str) -> str:

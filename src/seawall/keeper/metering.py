@@ -18,6 +18,7 @@ from seawall.errors import Refused
 from seawall.wire import headers
 from seawall.wire.profiles import MeteredModel
 
+from . import leases
 from .http import fault
 from .leases import Holder, Named
 from .store import Store
@@ -69,8 +70,7 @@ class Metering:
             day = refused.code == "budget" and refused.fault.startswith("day/")
             response.status_code = 429 if day else STATUS.get(refused.code, 403)
             return response
-        who = {headers.AGENT: named.agent, headers.RUN: named.run, headers.TASK: named.task}
-        return Response(headers={**who, headers.RESERVATION: identity})
+        return Response(headers={**leases.told(named, request), headers.RESERVATION: identity})
 
     async def settle(self, request: Request) -> Response:
         """The gateway's word on what a call used; the same reservation counts once."""

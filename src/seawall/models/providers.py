@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seawall.errors import OperatorError
-from seawall.wire import headers
 from seawall.wire.profiles import ModelProfile
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from .retries import OnRetry
 
 CONNECT_SECONDS_MAX = 10.0
-Bearer = Callable[[], str]
+Identity = Callable[[], Mapping[str, str]]
 NO_KEY = "no-key-needed"
 """Sent to servers that want no key: both client libraries refuse to send nothing."""
 
@@ -35,20 +34,18 @@ def build(
     keys: Mapping[str, str] | None = None,
     on_retry: OnRetry | None = None,
     sleep: Callable[[float], Any] | None = None,
-    bearer: Bearer | None = None,
-    step: Bearer | None = None,
+    identity: Identity | None = None,
     cas: Sequence[Path] = (),
 ) -> Model:
     """The model a profile describes, its fallbacks behind it.
 
-    `key` is the profile's own; `keys` are those of its fallbacks, by name of secret. `bearer` is
-    asked before each request for what is sent instead, where a gateway adds the key, and `step` for
-    the step that it is made for; `cas` are CA
-    files trusted besides the public ones. Raises
+    `key` is the profile's own; `keys` are those of its fallbacks, by name of secret. `identity` is
+    asked before each request for the headers that say who asks, where a gateway adds the key; `cas`
+    are CA files trusted besides the public ones. Raises
     OperatorError for an unknown provider or a missing key, now, and for a model that fails, later.
     """
     known = {**(keys or {}), **({profile.secret: key} if profile.secret and key else {})}
-    making = _Making(on_retry, sleep, bearer, step, cas)
+    making = _Making(on_retry, sleep, identity, cas)
     first = _patient(profile, key, making)
     if not profile.fallbacks:
         return first
@@ -59,8 +56,7 @@ def build(
             keys=known,
             on_retry=on_retry,
             sleep=sleep,
-            bearer=bearer,
-            step=step,
+            identity=identity,
             cas=cas,
         )
         for other in profile.fallbacks
@@ -75,8 +71,7 @@ class _Making(NamedTuple):
 
     on_retry: OnRetry | None
     sleep: Callable[[float], Any] | None
-    bearer: Bearer | None
-    step: Bearer | None
+    identity: Identity | None
     cas: Sequence[Path] = ()
 
 
@@ -173,14 +168,12 @@ def _settings(profile: ModelProfile) -> ModelSettings:
 def _http_client(profile: ModelProfile, making: _Making) -> httpx2.AsyncClient:
     import httpx2
 
-    bearer = making.bearer
+    identity = making.identity
 
     async def identify(request: httpx2.Request) -> None:
-        assert bearer is not None  # noqa: S101 - only then is it a hook
+        assert identity is not None  # noqa: S101 - only then is it a hook
         request.headers.pop("x-api-key", None)
-        request.headers["authorization"] = f"Bearer {bearer()}"
-        if making.step is not None:
-            request.headers[headers.STEP] = making.step()
+        request.headers.update(identity())
 
     silence = profile.timeout_seconds
     timeout = httpx2.Timeout(silence, connect=min(silence, CONNECT_SECONDS_MAX))
@@ -189,8 +182,8 @@ def _http_client(profile: ModelProfile, making: _Making) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         timeout=timeout,
         follow_redirects=False,
-        event_hooks={"request": [identify] if bearer else []},
-        trust_env=bearer is None,
+        event_hooks={"request": [identify] if identity else []},
+        trust_env=identity is None,
         verify=_trusting(making.cas) if making.cas else True,
     )
 

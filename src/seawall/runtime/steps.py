@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from seawall.errors import LimitReached, OperatorError, Refused
+from seawall.wire import headers, trace
 from seawall.wire.messages import Begin, Lease, Step, StepKind, Usage
 from seawall.wire.profiles import AgentProfile
 
@@ -123,6 +124,16 @@ def current() -> Task:
     if task is None:
         raise RuntimeError("no task is being worked on")
     return task
+
+
+def said() -> dict[str, str]:
+    """The headers of a request that the running step makes: by what right, for which step."""
+    lease, step = current().lease, STEP.get()
+    return {
+        headers.LEASE: f"Bearer {lease.token}",
+        headers.STEP: step,
+        trace.TRACEPARENT: trace.traceparent(lease.run, lease.task, step),
+    }
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,12 @@ from pydantic_ai import FunctionToolset, Tool
 from pydantic_ai.exceptions import ToolFailed
 
 from seawall.errors import OperatorError, Refused
-from seawall.wire import headers
 from seawall.wire.messages import Delegation, TaskResult
 from seawall.wire.profiles import AgentProfile, Delegate, ToolGrant
 from seawall.wire.tools import FunctionInfo
 
 from .durability import SECONDS_MAX
-from .steps import STEP, Task, as_limit, current
+from .steps import STEP, Task, as_limit, current, said
 from .tool_client import GRACE_SECONDS, ToolClient
 
 RESULT_WAIT_SECONDS = 20.0
@@ -89,13 +88,8 @@ def _tool(name: str, grant: ToolGrant, client: ToolClient, info: FunctionInfo) -
     timeout = info.timeout_seconds or grant.timeout_seconds
 
     async def run(**arguments: Any) -> str:
-        here = current()
-        sent = {
-            headers.LEASE: f"Bearer {here.lease.token}",
-            headers.STEP: STEP.get(),
-        }
         try:
-            outcome = await client.call(info.name, arguments, sent, timeout)
+            outcome = await client.call(info.name, arguments, said(), timeout)
         except (OperatorError, Refused) as error:
             raise ToolFailed(str(error)) from None
         if outcome.is_error:

@@ -9,6 +9,7 @@ from keeper_harness import Keeper, Meshes
 
 from seawall.errors import Refused
 from seawall.runtime.keeper_client import KeeperClient
+from seawall.wire import trace
 from seawall.wire.messages import (
     Begin,
     Delegation,
@@ -232,6 +233,7 @@ async def test_who_asks_is_checked(meshes: Meshes) -> None:
         (403, "identity"), (409, "lease_lost"),
     ]  # fmt: skip
     good = await chief.post("/v1/authorize/mcp/some/path", headers=bearer)
+    assert good.headers["traceparent"] == trace.traceparent(lease.run, lease.task)
     names = [good.headers[f"x-seawall-{what}"] for what in ("agent", "run", "task")]
     assert (good.status_code, names) == (200, ["chief", view.run, lease.task])
     for who, sent in ((clerk, bearer), (nobody, bearer), (chief, {})):

@@ -54,7 +54,7 @@ async def asked(provider: str, port: int) -> None:
 
     url = f"http://127.0.0.1:{port}"
     profile = ModelProfile(ref=f"{provider}:m", gateway_url=url, retries_max=2, secret=None)
-    model = build(profile, None, bearer=lambda: "lease", step=lambda: "model#1", sleep=at_once)
+    model = build(profile, None, identity=lambda: {"x-seawall-step": "model#1"}, sleep=at_once)
     async with Agent(model) as agent:
         await agent.run("hi")
 
