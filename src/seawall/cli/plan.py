@@ -129,6 +129,12 @@ def _loosened(plan: Plan) -> list[tuple[str, ...]]:
     found = [(f"{c.name} may be missing", "the engine") for c in plan.controls if c.waived]
     found += [(key, w.identity) for w in plan.workloads for key in w.allows]
     found += [(key, f"{k.source} to {k.target}") for k in plan.links for key in k.allows]
+    found += [
+        ("allow_missing_usage", f"agent/{name} to {model.provider}:{model.name}")
+        for name, meter in plan.policy.meters.items()
+        for model in meter.models
+        if model.allow_missing_usage
+    ]
     found += [(f"trusts the CAs in {ca.path}", "gateways") for ca in plan.trusted_cas]
     return [*found]
 

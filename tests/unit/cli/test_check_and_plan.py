@@ -89,3 +89,25 @@ def test_plan_shows_every_origin_but_no_variable_of_a_tool(
     out = capsys.readouterr().out
     assert "tools/t/env/TOKEN" in out
     assert "plain-secret" not in out
+
+
+def test_plan_shows_what_the_spec_loosens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    spec = tmp_path / "seawall.yaml"
+    spec.write_text("""\
+seawall: 1
+name: mesh
+main: a
+defaults: {model: local}
+models:
+  local: {model: "openai:own", base_url: "http://models.example.com/v1", allow_missing_usage: true}
+agents:
+  a: {instructions: Answer., allow_writable_root: true}
+""")
+    assert main(["plan", "-f", str(spec)]) == 0
+    loosened = capsys.readouterr().out.partition("Loosened by the spec")[2]
+    assert "allow_missing_usage" in loosened
+    assert "agent/a to openai:own" in loosened
+    assert "allow_writable_root" in loosened
