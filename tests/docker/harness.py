@@ -9,7 +9,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,14 @@ def docker(*args: str, check: bool = True, timeout: float = 120, stdin: str = ""
     if check and done.returncode:
         raise AssertionError(f"docker {' '.join(args)}: {done.stdout}{done.stderr}")
     return done
+
+
+def of_project(project: str, *labels: str) -> list[str]:
+    """Filters for a project's containers, and not for those started by hand from its images: these
+    have all labels but the first.
+    """
+    chosen = ("com.docker.compose.config-hash", f"com.docker.compose.project={project}", *labels)
+    return [word for label in chosen for word in ("--filter", f"label={label}")]
 
 
 def missing() -> str | None:
@@ -68,6 +77,11 @@ class Mesh:
         """Its name in Docker."""
         return f"seawall-{self.name}"
 
+    @property
+    def home(self) -> Path:
+        """Where its project is laid."""
+        return self.folder / ".seawall" / "compose" / self.project
+
     def seawall(
         self,
         command: str,
@@ -97,9 +111,8 @@ class Mesh:
 
     def containers(self, service: str) -> list[str]:
         """The ids of a service's running containers."""
-        labels = (f"label=com.docker.compose.project={self.project}",
-                  f"label=com.docker.compose.service={service}")  # fmt: skip
-        found = docker("ps", "--quiet", "--filter", labels[0], "--filter", labels[1])
+        chosen = of_project(self.project, f"com.docker.compose.service={service}")
+        found = docker("ps", "--quiet", *chosen)
         return found.stdout.split()
 
     def container(self, service: str) -> str:
@@ -126,6 +139,29 @@ class Mesh:
     def ask(self, question: str, *args: str, check: bool = True, timeout: float = 120) -> Done:
         """`seawall run`."""
         return self.seawall("run", *args, question, check=check, timeout=timeout)
+
+    def door(self, path: str, message: Any = None) -> Any:
+        """One request of a person's; what it answers. Raises OSError, HTTPError among it."""
+        where = docker("port", self.container("door"), "8443").stdout.split()[0]
+        token = (self.home / "secrets" / "door-token").read_text()
+        body = None if message is None else json.dumps(message).encode()
+        request = urllib.request.Request(f"http://{where}{path}", body)
+        request.add_header("authorization", f"Bearer {token}")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read())
+
+    def reprogram(self, programs: Mapping[str, str]) -> None:
+        """Start services anew with Python of a test's own; all else of them stays as it is."""
+        over = self.folder / "over.yaml"
+        # Compose reads `$` as the start of a variable.
+        started = {service: {"entrypoint": ["python3", "-c", program.replace("$", "$$")]}
+                   for service, program in programs.items()}  # fmt: skip
+        over.write_text(json.dumps({"services": started}))
+        docker(
+            "compose", "--project-name", self.project, "--file", str(self.home / "compose.yaml"),
+            "--file", str(over), "up", "--detach", "--no-build", "--no-deps", "--wait", *programs,
+            timeout=120,
+        )  # fmt: skip
 
     def remove(self) -> None:
         """Take everything away, whatever state it is in."""

@@ -133,7 +133,7 @@ def mesh(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[har
     mesh = harness.write(tmp_path_factory.mktemp("health"), FILES, f"health-{os.getpid()}")
     try:
         harness.engine(mesh, quick).up(UpOptions(offline=True))
-        hook(mesh)
+        mesh.reprogram({"agent-worker": hanging("agent"), "keeper": hanging("keeper")})
         yield mesh
     finally:
         mesh.remove()
@@ -151,23 +151,6 @@ def quick(plan: Plan) -> Plan:
             profile = profile.model_copy(update={"limits": limits, "watch": WATCH})
         workloads.append(workload.model_copy(update={"profile": profile}))
     return plan.model_copy(update={"workloads": tuple(workloads)})
-
-
-def hook(mesh: harness.Mesh) -> None:
-    """Start agents and keeper anew with a way to be hung; all else of them stays as it is."""
-    project = mesh.folder / ".seawall" / "compose" / mesh.project
-    over = mesh.folder / "over.yaml"
-    programs = {"agent-worker": "agent", "keeper": "keeper"}
-    started = {
-        service: {"entrypoint": ["python3", "-c", hanging(program).replace("$", "$$")]}
-        for service, program in programs.items()
-    }
-    over.write_text(json.dumps({"services": started}))
-    harness.docker(
-        "compose", "--project-name", mesh.project, "--file", str(project / "compose.yaml"),
-        "--file", str(over), "up", "--detach", "--no-build", "--no-deps", "--wait",
-        *programs, timeout=120,
-    )  # fmt: skip
 
 
 def until(true: Callable[[], Any], what: str, seconds: float = 60) -> Any:

@@ -4,7 +4,6 @@ keeper takes the lease away; another replica answers, and the run's events say w
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -43,17 +42,9 @@ main()
 def mesh(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.Mesh]:
     files = {**FILES, "seawall.yaml": FILES["seawall.yaml"].replace("timeout: 20m", "timeout: 2s")}
     mesh = harness.write(tmp_path_factory.mktemp("overdue"), files, f"overdue-{os.getpid()}")
-    made = harness.engine(mesh, quick)
     try:
-        made.up(UpOptions(offline=True))
-        over = mesh.folder / "over.yaml"
-        started = {"entrypoint": ["python3", "-c", PROGRAM.replace("$", "$$")]}
-        over.write_text(json.dumps({"services": {"agent-worker": started}}))
-        harness.docker(
-            "compose", "--project-name", mesh.project, "--file", str(made.home / "compose.yaml"),
-            "--file", str(over), "up", "--detach", "--no-build", "--no-deps", "--wait",
-            "agent-worker", timeout=120,
-        )  # fmt: skip
+        harness.engine(mesh, quick).up(UpOptions(offline=True))
+        mesh.reprogram({"agent-worker": PROGRAM})
         yield mesh
     finally:
         mesh.remove()

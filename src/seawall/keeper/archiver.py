@@ -1,7 +1,8 @@
 """Moves ended runs out of the broker's memory into the archive, and forgets what is too old.
 
 Write, sync, then unlink: killed at any moment, the run is in the broker, in the file, or in both,
-and the next round does it again. Two keepers may do it at once.
+and the next round does it again. Two keepers may do it at once. When runs end faster than they can
+be moved, or the disk is full, new ones are refused: none that has ended is dropped instead.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from seawall.errors import Refused
 
 from . import events, runs
 from .archive import Archive, Kind
-from .bells import stopped
+from .bells import ANY, POLL_SECONDS, stopped
 from .store import Store
 
 EVERY_SECONDS = 1.0
 ROUND_MAX = 20
 """Runs in one round."""
+TOGETHER = 4
+"""Runs that are moved at once: each waits for the disk, and is in the keeper's memory meanwhile."""
 PRUNE_EVERY_SECONDS = 60.0
 
 log = logging.getLogger("seawall.keeper")
@@ -38,6 +41,7 @@ class Archiver:
 
     async def __aenter__(self) -> Archiver:
         await asyncio.to_thread(self._archive.clean)
+        await self._store.redis.set(f"{self._store.prefix}archives", 1)
         self._store.archive = self._archive
         self._task = asyncio.create_task(self._work(), name="keeper archive")
         return self
@@ -48,27 +52,39 @@ class Archiver:
 
     async def _work(self) -> None:
         pruned = 0.0
-        while True:
-            moved = 0
-            try:
-                moved = await self.round()
-                if time.monotonic() - pruned > PRUNE_EVERY_SECONDS:
-                    pruned = time.monotonic()
-                    await self.prune()
-            except (RedisError, Refused, OSError) as error:
-                # A full disk stops nobody: runs stay in the broker, until the oldest are dropped.
-                log.warning("could not archive: %s", error)
-            if moved < ROUND_MAX:
+        with self._store.bells.listen(ANY) as ear:
+            while True:
+                moved, left = 0, 1
+                try:
+                    moved, left = await self.round()
+                    if time.monotonic() - pruned > PRUNE_EVERY_SECONDS:
+                        pruned = time.monotonic()
+                        await self.prune()
+                except (RedisError, Refused, OSError) as error:
+                    # A full disk stops nobody yet: runs stay in the broker while it has room.
+                    log.warning("could not archive: %s", error)
+                if moved == ROUND_MAX:
+                    continue
                 await asyncio.sleep(EVERY_SECONDS)
+                if not left:  # nothing has ended that waits, and none will before a bell rings
+                    await ear.wait(POLL_SECONDS)
 
-    async def round(self) -> int:
-        """Archive what is due; how many runs. Raises RedisError, OSError."""
-        due = await self._due()
-        for run in due:
-            lines = await self._read(run)
-            await asyncio.to_thread(self._archive.write, run, lines)
-            await self._store.run("archive", run)
-        return len(due)
+    async def round(self) -> tuple[int, int]:
+        """Archive what is due; how many runs that were, and how many wait. Raises RedisError,
+        OSError.
+        """
+        due, ended = await self._due()
+        for first in range(0, len(due), TOGETHER):
+            moving = (self._move(run) for run in due[first : first + TOGETHER])
+            for outcome in await asyncio.gather(*moving, return_exceptions=True):
+                if outcome is not None:
+                    raise outcome
+        return len(due), ended - len(due)
+
+    async def _move(self, run: str) -> None:
+        lines = await self._read(run)
+        await asyncio.to_thread(self._archive.write, run, lines)
+        await self._store.run("archive", run)
 
     async def prune(self) -> None:
         """Drop what the limits leave no room for: first from the list of runs, then the file."""
@@ -76,19 +92,17 @@ class Archiver:
             await self._store.run("forget", run)
             await asyncio.to_thread(self._archive.remove, run)
 
-    async def _due(self) -> list[str]:
-        """Runs that ended a while ago; sooner when the broker fills up."""
+    async def _due(self) -> tuple[list[str], int]:
+        """Runs that ended a while ago, sooner when the broker fills up; how many ended at all."""
         limits, prefix = self._store.policy.limits, self._store.prefix
         pipe = self._store.redis.pipeline(transaction=False)
         pipe.zcard(f"{prefix}finished")
         pipe.get(f"{prefix}live_bytes")
-        ended, live = await pipe.execute()
+        pipe.zrange(f"{prefix}finished", 0, ROUND_MAX - 1, withscores=True)
+        ended, live, oldest = await pipe.execute()
         crowded = ended > limits.finished_runs_max / 2 or int(live or 0) > limits.live_bytes_max / 2
-        latest = "+inf" if crowded else time.time() - limits.archive_after_seconds
-        due: list[str] = await self._store.redis.zrangebyscore(
-            f"{prefix}finished", "-inf", latest, start=0, num=ROUND_MAX
-        )
-        return due
+        latest = float("inf") if crowded else time.time() - limits.archive_after_seconds
+        return [run for run, at in oldest if at <= latest], ended
 
     async def _read(self, run: str) -> list[tuple[Kind, Any]]:
         """Everything of an ended run; nothing of it changes any more."""

@@ -23,6 +23,9 @@ WAITS_MAX = 4096
 POLL_SECONDS = 5.0
 """How long a waiting request trusts the bells before it looks again."""
 
+ANY = "*"
+"""The name of a bell that rings with every other, for what is to happen when anything does."""
+
 
 async def stopped(task: asyncio.Future[Any]) -> None:
     """Cancel until it has ended: redis-py 8.1 loses a cancellation that meets an answer."""
@@ -113,7 +116,7 @@ class Bells:
                     await subscription.subscribe(self._channel + which)
                     self.ring_all()
                     async for message in subscription.listen():
-                        for name in message["data"].split("\n"):
+                        for name in (*message["data"].split("\n"), ANY):
                             self.ring(name)
             except (RedisError, OSError):
                 await asyncio.sleep(0.2)

@@ -222,7 +222,8 @@ class KeeperLimits(Message):
     """Events kept for one run."""
     wait_seconds_max: float = 25.0
     finished_runs_max: int = 1000
-    """Finished runs kept in the broker; the oldest go first, where nothing archives them."""
+    """Finished runs kept in the broker. The oldest go first; where they are archived none does, and
+    new runs are refused instead."""
     live_bytes_max: int = 128 * 1024**2
     """What all runs in the broker may hold before new ones are refused; at twice that, all writes.
     A third of the broker's own limit: what the runs hold takes more room there than its text."""

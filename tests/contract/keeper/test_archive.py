@@ -126,9 +126,9 @@ async def test_a_run_stays_in_the_broker_for_a_while_unless_it_is_crowded(
     mesh = await meshes.open(archive_after_seconds=60, finished_runs_max=4)
     moving = archiver(mesh, tmp_path)
     first = [await worked(mesh) for _ in range(2)]
-    assert await moving.round() == 0
+    assert await moving.round() == (0, 2)
     await worked(mesh)
-    assert await moving.round() == 3
+    assert await moving.round() == (3, 0)
     await gone(mesh, first[0])
 
 
@@ -137,7 +137,7 @@ async def test_the_oldest_go_by_count_and_by_age(meshes: Meshes, tmp_path: Path)
     moving = archiver(mesh, tmp_path)
     runs = [await worked(mesh) for _ in range(3)]
     await asyncio.sleep(0.01)
-    assert await moving.round() == 3
+    assert await moving.round() == (3, 0)
     await moving.prune()
     assert [view.run for view in await mesh.door.runs()] == runs[:0:-1]
     with pytest.raises(Refused) as refused:
@@ -156,6 +156,26 @@ async def test_a_folder_that_takes_nothing_stops_nobody(meshes: Meshes, tmp_path
         run = await worked(mesh)
         await asyncio.sleep(1.2)
         assert (await mesh.door.run(run)).output == "because"
+
+
+async def test_what_has_ended_is_not_dropped_before_it_is_in_a_file(
+    meshes: Meshes, tmp_path: Path
+) -> None:
+    """Runs end faster than they are archived, or cannot be at all: new ones wait, none is lost."""
+    mesh = await meshes.open(archive_after_seconds=0, finished_runs_max=3)
+    folder = tmp_path / "full"
+    async with archiver(mesh, folder):
+        runs = [await worked(mesh) for _ in range(3)]
+        with pytest.raises(Refused, match="not in files yet") as refused:
+            await mesh.door.start(StartRun(input="more"))
+        assert refused.value.code == "memory_full"
+        assert [(await mesh.door.run(run)).output for run in runs] == ["because"] * 3
+        folder.mkdir()
+        for run in runs:
+            await gone(mesh, run)
+        runs.append(await worked(mesh))
+        assert [(await mesh.door.run(run)).output for run in runs] == ["because"] * 4
+        assert [view.run for view in await mesh.door.runs()] == runs[::-1]
 
 
 async def test_a_name_that_is_no_run_reads_no_file(tmp_path: Path) -> None:

@@ -187,7 +187,11 @@ local function forget(run)
   redis.call('ZREM', P .. 'finished', run)
 end
 
+-- Whether a keeper of this mesh moves what has ended to files: then nothing goes before it is there.
+local function archives() return redis.call('EXISTS', P .. 'archives') == 1 end
+
 local function evict()
+  if redis.call('ZCARD', P .. 'finished') <= FINISHED_MAX or archives() then return end
   for _ = 1, 5 do
     if redis.call('ZCARD', P .. 'finished') <= FINISHED_MAX then return end
     forget(redis.call('ZPOPMIN', P .. 'finished')[1])

@@ -10,16 +10,21 @@ if redis.call('EXISTS', row) == 1 then return {'ok', run} end
 if redis.call('SCARD', P .. 'active') >= RUNS_MAX then
   refuse('runs_full', int(RUNS_MAX) .. ' runs are not yet finished', 'Wait for one, or cancel one')
 end
+local kept = archives()
+if kept and redis.call('ZCARD', P .. 'finished') >= FINISHED_MAX then
+  refuse('memory_full', int(FINISHED_MAX) .. ' runs that have ended are not in files yet',
+    'Try again in a moment; if that does not help, see what the keeper says of its disk')
+end
 if live_bytes() > LIVE_MAX then
-  -- What has ended gives way to what is to begin.
-  for _ = 1, 20 do
+  -- What has ended gives way to what is to begin, unless it is only on its way to a file.
+  for _ = 1, kept and 0 or 20 do
     local ended = redis.call('ZPOPMIN', P .. 'finished')[1]
     if not ended then break end
     forget(ended)
     if live_bytes() <= LIVE_MAX then break end
   end
   if live_bytes() > LIVE_MAX then
-    refuse('memory_full', 'the runs that are not finished hold ' .. int(live_bytes()) .. ' bytes of ' ..
+    refuse('memory_full', 'the runs in memory hold ' .. int(live_bytes()) .. ' bytes of ' ..
       int(LIVE_MAX), 'Wait for one, or cancel one')
   end
 end
