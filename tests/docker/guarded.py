@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,7 +129,8 @@ class Guarded:
 
     def start(self, models_image: str) -> None:
         """Bring it all up."""
-        certificates(self.certs)
+        if not self.certs.exists():
+            certificates(self.certs)
         (self.mesh.folder / "ca.pem").write_bytes((self.certs / "ca.pem").read_bytes())
         self.mesh.seawall("up")
         harness.docker("network", "create", "--internal", self.provider)
@@ -188,14 +188,7 @@ class Guarded:
 
     def door(self, path: str, message: Any = None) -> Any:
         """One request of a person's."""
-        home = self.mesh.folder / ".seawall" / "compose" / self.mesh.project
-        where = harness.docker("port", self.mesh.container("door"), "8443").stdout.split()[0]
-        token = (home / "secrets" / "door-token").read_text()
-        data = None if message is None else json.dumps(message).encode()
-        request = urllib.request.Request(f"http://{where}{path}", data)
-        request.add_header("authorization", f"Bearer {token}")
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read())
+        return self.mesh.door(path, message)
 
     def take(self, agent: str) -> dict[str, Any]:
         """A lease for an intruder, as any replica gets one."""
@@ -215,12 +208,11 @@ class Guarded:
 
     def secret_file(self, agent: str, name: str) -> Path:
         """Where a gateway's key is on this machine."""
-        home = self.mesh.folder / ".seawall" / "compose" / self.mesh.project
-        return home / "secrets" / f"gateway-agent-{agent}" / name
+        return self.mesh.home / "secrets" / f"gateway-agent-{agent}" / name
 
     def containers(self) -> dict[str, str]:
-        """Service to container, stopped ones left out."""
-        return services(self.mesh)
+        """Service to container, the stopped agents' too."""
+        return services(self.mesh, "--all")
 
 
 def eventually(seconds: float, holds: Any) -> None:

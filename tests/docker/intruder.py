@@ -17,11 +17,11 @@ def attack(container: str, name: str, *arguments: Any, timeout: float = 120) -> 
     return json.loads(harness.docker(*line, stdin=INSIDE, timeout=timeout).stdout)
 
 
-def services(mesh: harness.Mesh) -> dict[str, str]:
-    """Every service of a mesh and its first container."""
+def services(mesh: harness.Mesh, *options: str) -> dict[str, str]:
+    """Every service of a mesh and its first container; with `--all` those that do not run, too."""
     shape = '{{.Label "com.docker.compose.service"}} {{.ID}}'
-    chosen = f"label=com.docker.compose.project={mesh.project}"
-    rows = harness.docker("ps", "--filter", chosen, "--format", shape).stdout.splitlines()
+    chosen = harness.of_project(mesh.project)
+    rows = harness.docker("ps", *options, *chosen, "--format", shape).stdout.splitlines()
     return dict(row.split() for row in sorted(rows, reverse=True))
 
 

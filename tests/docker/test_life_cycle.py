@@ -100,6 +100,21 @@ def test_a_changed_seccomp_profile_is_seen_though_compose_does_not_look(team: ha
     assert len(labels["seawall.definition"]) == 16
 
 
+def test_a_container_started_by_hand_from_an_image_of_the_mesh_is_no_part_of_it(
+    team: harness.Mesh,
+) -> None:
+    """Compose puts its labels of project and service on images; such a container inherits them."""
+    before = by_service(team)
+    name, image = f"{team.project}-by-hand", team.inspect("models")["Config"]["Image"]
+    harness.docker("run", "--detach", "--name", name, "--entrypoint", "sleep", image, "600")
+    try:
+        assert by_service(team) == before
+        assert plan(team, "--offline") == []
+        assert "nothing had changed" in team.seawall("up", "--offline").stdout
+    finally:
+        harness.docker("rm", "--force", name)
+
+
 def test_scale_adds_replicas_that_take_work_and_up_returns_to_the_file(team: harness.Mesh) -> None:
     kept = by_service(team)
     done = team.seawall("scale", "worker=3")

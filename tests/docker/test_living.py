@@ -22,8 +22,8 @@ def living(team: harness.Mesh, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def every(mesh: harness.Mesh) -> list[str]:
     """The ids of all of a mesh's containers, stopped ones too."""
-    label = f"label=com.docker.compose.project={mesh.project}"
-    return harness.docker("ps", "--all", "--quiet", "--filter", label).stdout.split()
+    chosen = harness.of_project(mesh.project)
+    return harness.docker("ps", "--all", "--quiet", *chosen).stdout.split()
 
 
 def lives(mesh: harness.Mesh) -> dict[str, str]:

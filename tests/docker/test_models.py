@@ -106,7 +106,7 @@ def test_no_key_is_anywhere_but_in_the_gateways_folder(guarded: Guarded) -> None
         places[f"{name} inspect"] = docker("inspect", container).stdout
         done = docker("logs", container)
         places[f"{name} log"] = done.stdout + done.stderr
-        places[f"{name} top"] = docker("top", container).stdout
+        places[f"{name} top"] = docker("top", container, check=False).stdout
         if not name.startswith("gateway"):
             code = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null; ls -R /run/secrets"
             places[f"{name} inside"] = docker("exec", container, "sh", "-c", code,

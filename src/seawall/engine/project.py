@@ -19,6 +19,9 @@ from .docker import Docker
 
 STATE = "state.json"
 PROJECT_LABEL = "com.docker.compose.project"
+MADE_BY_COMPOSE = "com.docker.compose.config-hash"
+"""A label that containers have alone. Compose puts those of project and service on the images that
+it builds too, so that whatever is started from one by hand has them and is no part of the mesh."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,7 @@ class Project:
 
     def containers(self) -> list[Container]:
         """What there is of it, stopped containers too, by service and replica."""
-        rows = self.docker.rows("ps", "--all", "--no-trunc", "--filter",
-                                f"label={PROJECT_LABEL}={self.name}")  # fmt: skip
+        rows = self.docker.rows("ps", "--all", "--no-trunc", *self._mine(MADE_BY_COMPOSE))
         found = [container(row) for row in rows]
         return sorted(found, key=lambda c: (c.service, c.replica))
 
@@ -75,15 +77,19 @@ class Project:
 
     def _sweep(self, *, volumes: bool) -> None:
         """What Compose leaves: all of it, when the folder is lost or the file cannot be read."""
-        mine = ("--filter", f"label={PROJECT_LABEL}={self.name}")
-        keys = ("--filter", f"label={SECRETS_VOLUME}")
+        kept = () if volumes else (SECRETS_VOLUME,)
         for list_, remove in (
-            (("ps", "--all", *mine), ("rm", "--force", "--volumes")),
-            (("network", "ls", *mine), ("network", "rm")),
-            (("volume", "ls", *mine, *(() if volumes else keys)), ("volume", "rm")),
+            (("ps", "--all", *self._mine(MADE_BY_COMPOSE)), ("rm", "--force", "--volumes")),
+            (("network", "ls", *self._mine()), ("network", "rm")),
+            (("volume", "ls", *self._mine(*kept)), ("volume", "rm")),
         ):
             if ids := self.docker.ask(*list_, "--quiet").split():
                 self.docker.ask(*remove, *ids)
+
+    def _mine(self, *labels: str) -> list[str]:
+        """The filters that find what is this mesh's, and has some labels besides."""
+        chosen = (f"{PROJECT_LABEL}={self.name}", *labels)
+        return [word for label in chosen for word in ("--filter", f"label={label}")]
 
     def logs(self, services: list[str], *, tail: str, follow: bool) -> Iterator[str]:
         """What containers say, of some services or of all."""
