@@ -19,11 +19,13 @@ from seawall.errors import OperatorError, Refused
 from seawall.wire.profiles import KeeperPolicy
 
 from .archive import Archive
-from .bells import Bells, stopped
+from .bells import ANY, POLL_SECONDS, Bells, stopped
 from .scripts import Scripts
 
 CONNECTIONS_MAX = 32
 """Broker connections for reading; a request waits for one, and never holds one while it waits."""
+RECLAIMED_AT_ONCE = 100
+"""Of a kind, in one run of the script (`lua/reclaim.lua`); then there may be more."""
 
 log = logging.getLogger("seawall.keeper")
 
@@ -109,12 +111,17 @@ class Store:
         return max(0.0, min(wanted, self.policy.limits.wait_seconds_max))
 
     async def _reclaim(self) -> None:
-        """Take back what dead holders left; every keeper does, in any order."""
+        """Take back what dead holders left; every keeper does, in any order.
+
+        A mesh without a run has nothing to take back: it is left asleep until a bell rings.
+        """
         every_seconds = min(1.0, self.policy.limits.lease_seconds / 4)
-        while True:
-            try:
-                if (await self.run("reclaim"))[0] >= 100:
-                    continue
-            except (RedisError, Refused) as error:
-                log.warning("could not look for expired leases: %s", error)
-            await asyncio.sleep(every_seconds)
+        with self.bells.listen(ANY) as ear:
+            while True:
+                found, active = 0, 1
+                try:
+                    found, active = await self.run("reclaim")
+                except (RedisError, Refused) as error:
+                    log.warning("could not look for expired leases: %s", error)
+                if found < RECLAIMED_AT_ONCE:
+                    await (asyncio.sleep(every_seconds) if active else ear.wait(POLL_SECONDS))

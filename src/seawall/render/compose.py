@@ -314,5 +314,7 @@ maxmemory {most}mb
 # A full memory refuses writes; it drops nothing. The keeper's quotas come first.
 maxmemory-policy noeviction
 maxclients 1000
+# Redis's own chores, once a second: nothing here waits for them.
+hz 1
 loglevel warning
 """

@@ -1,5 +1,5 @@
 -- Takes back what dead or stuck holders left, and ends what ran too long. Any keeper may run it, at
--- any time.
+-- any time. Answers how many it found, and how many runs are not finished.
 
 -- The holder's lease ends here: what it still sends is refused, and another replica goes on.
 local function take_back(task, reason)
@@ -56,4 +56,4 @@ for _, run in ipairs(late) do
   redis.call('ZREM', P .. 'deadlines', run)
   end_by_deadline(run)
 end
-return {'ok', #expired + #stalled + #late}
+return {'ok', #expired + #stalled + #late, redis.call('SCARD', P .. 'active')}
