@@ -15,14 +15,15 @@ from seawall.wire.profiles import BridgeProfile, MemoryTool
 from . import gateway, injection, metering, readme
 from .dockerfile import Code, dockerfile, image, locks, programs, writes_data
 from .files import Copy, Rendered
-from .hardening import hardened, limited
+from .hardening import hardened, limited, security_opt
 from .refusals import refuse
-from .seccomp import PROFILE
+from .seccomp import PROFILE, STRANGERS_PROFILE, is_strangers
 from .topology import Attachment, Network, Service, Topology, topology
 from .yaml_text import Flow, Why, dump
 
 GATEWAY_LIMITS = Limits(memory_bytes=256 * 1024**2, pids=64, tmpfs_bytes=8 * 1024**2)
 SECCOMP_FILE = "seccomp.json"
+STRANGERS_FILE = "seccomp-strangers.json"
 MIB = 1024**2
 DEFINITION = "seawall.definition"
 """A label: the digest of all that a service is. What Compose does not look into (the seccomp
@@ -62,6 +63,8 @@ def render(plan: Plan, options: ComposeOptions, code: Mapping[str, Code]) -> Ren
     made.files["Dockerfile"] = dockerfile(plan, shape)
     made.files[".dockerignore"] = DOCKERIGNORE
     made.files[SECCOMP_FILE] = PROFILE
+    if any(map(_strange, shape.services)):
+        made.files[STRANGERS_FILE] = STRANGERS_PROFILE
     made.files["redis.conf"] = redis_conf(_limits_of(shape.service("broker")))
     made.files |= {f"locks/{name}": text for name, text in locks(plan, shape).items()}
     digests = {s.name: _workload(plan, shape, s, options, made) for s in shape.services}
@@ -80,7 +83,8 @@ def render(plan: Plan, options: ComposeOptions, code: Mapping[str, Code]) -> Ren
     services = {s.name: _service(plan, s, options, images[s.name].digest) for s in shape.services}
     for service in services.values():
         among = {name: networks[name] for name in service["networks"]}
-        service["labels"] = Flow({DEFINITION: _definition(service, shared, among)})
+        calls = STRANGERS_PROFILE if "security_opt" in service else PROFILE
+        service["labels"] = Flow({DEFINITION: _definition(service, shared, among, calls)})
     document = {
         "name": options.project,
         "x-hardened": Why(shared, "Every service is held to this."),
@@ -175,6 +179,7 @@ def _service(plan: Plan, service: Service, options: ComposeOptions, digest: str)
         "build": build,
         "user": f"{service.uid}:{service.uid}",
         **({"scale": replicas} if replicas != 1 else {}),
+        **_calls(service),
         **_loosened(service),
         **limited(_limits_of(service)),
         **_environment(service),
@@ -200,6 +205,18 @@ def _environment(service: Service) -> dict[str, Any]:
     # A tool's second network is the one it shares with a gateway of its own.
     behind = service.kind == "agent" or (service.kind == "tool" and len(service.networks) > 1)
     return {"environment": dict(places.PROXY)} if behind else {}
+
+
+def _strange(service: Service) -> bool:
+    return service.kind != "gateway" and is_strangers(service.workload)
+
+
+def _calls(service: Service) -> dict[str, Any]:
+    """A stranger's program makes calls that no server of ours does."""
+    if not _strange(service):
+        return {}
+    why = "A stranger's program: Docker's list of system calls, without what helps an intruder."
+    return {"security_opt": Why(security_opt(f"./{STRANGERS_FILE}"), why)}
 
 
 def _loosened(service: Service) -> dict[str, Any]:
@@ -272,10 +289,12 @@ def secrets_volume(options: ComposeOptions, service: str) -> str:
     return f"{options.project}_{service}-secrets"
 
 
-def _definition(service: Mapping[str, Any], shared: Mapping[str, Any], among: Any) -> str:
+def _definition(
+    service: Mapping[str, Any], shared: Mapping[str, Any], among: Any, calls: str
+) -> str:
     """A digest of a service, its networks, and what it is held to. Not of how many there are."""
     own = {key: value for key, value in service.items() if key not in ("scale", "build")}
-    text = dump({"service": own, "held to": shared, "networks": among}) + PROFILE
+    text = dump({"service": own, "held to": shared, "networks": among}) + calls
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -18,6 +18,11 @@ CHECKS_PER_SECOND_MAX = 12
 PACES_SECONDS = (1, 2, 5, 10, 30)
 
 
+def security_opt(seccomp: str) -> Flow:
+    """No new privileges, and a file of system calls."""
+    return Flow(["no-new-privileges:true", f"seccomp:{seccomp}"])
+
+
 def hardened(seccomp: str, containers: int) -> dict[str, Any]:
     """The block that all services share; `containers`: how many there are in the mesh."""
     wanted = containers / CHECKS_PER_SECOND_MAX
@@ -25,7 +30,7 @@ def hardened(seccomp: str, containers: int) -> dict[str, Any]:
     return {
         "cap_drop": Why(Flow(["ALL"]), "No capability: nothing here binds low ports or mounts."),
         "security_opt": Why(
-            Flow(["no-new-privileges:true", f"seccomp:{seccomp}"]),
+            security_opt(seccomp),
             "A setuid file gives nothing, and system calls that no server needs are refused.",
         ),
         "read_only": Why(

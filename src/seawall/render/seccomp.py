@@ -1,12 +1,16 @@
-"""The system calls that the mesh's own servers may make: Python, Envoy and Redis, and no others.
+"""The system calls that containers may make: those of the mesh's own servers, and of strangers'.
 
-An allow-list: what is not named is refused with EPERM. Written as Docker reads it
-(the OCI runtime specification, `linux.seccomp`).
+Two allow-lists: Python, Envoy and Redis need few calls; what strangers wrote, in any language, gets
+Docker's default without what helps an intruder. What is not named is refused with EPERM. Written as
+Docker reads it (the OCI runtime specification, `linux.seccomp`).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+
+from seawall.plan.model import Workload
 
 ALLOWED = """
 accept accept4 access arch_prctl bind brk chdir chmod clock_getres clock_gettime clock_nanosleep
@@ -32,6 +36,23 @@ truncate umask uname unlink unlinkat utimensat vfork wait4 waitid write writev
 # Not there on purpose: memfd_create and execveat, which run a program that no file system holds
 # and so pass by `noexec`; splice and vmsplice (CVE-2022-0847); everything that changes a user.
 
+STRANGERS_TOO = """
+alarm cachestat capget chown creat fchmodat2 fchown fchownat fgetxattr flistxattr fremovexattr
+fsetxattr futex_requeue futex_wait futex_wake futimesat getcpu getxattr getxattrat ioprio_get
+landlock_add_rule landlock_create_ruleset landlock_restrict_self lchown lgetxattr listxattr
+listxattrat llistxattr lremovexattr lsetxattr map_shadow_stack mknod mknodat mlock2 mlockall mseal
+munlockall openat2 pkey_alloc pkey_free pkey_mprotect removexattr removexattrat rt_sigqueueinfo
+rt_tgsigqueueinfo sched_getattr sched_rr_get_interval sched_setaffinity seccomp semctl semget semop
+semtimedop setxattr setxattrat shmat shmctl shmdt shmget signalfd signalfd4 sync syncfs
+timer_create timer_delete timer_getoverrun timer_gettime timer_settime utime utimes
+""".split()  # noqa: SIM905 - as a literal it would fill a page
+"""With the above this is what Docker allows a container without capabilities (moby/profiles,
+seccomp/default.json, of 2026), but for, on purpose: another process's memory (ptrace,
+process_vm_*), programs in memory (memfd_*, execveat), splice and its like, changes of user, the
+kernel's asynchronous reads and message queues, clocks, scheduling classes, lists of mounts."""
+STRANGERS = ("npm", "pypi", "image", "build")
+"""Kinds of recipe (`plan/model.py`) with a program that neither we nor a Python of ours runs."""
+
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _TCP, _UDP, _ROUTE = 6, 17, 0
 _SOCKETS = (
@@ -51,7 +72,7 @@ _IOCTLS = (
 descriptors, an interface's address. Not TIOCSTI (0x5412), which types into another's terminal."""
 _NAMESPACES = 0x7E020000
 """CLONE_NEW* flags of clone(2): a new namespace is a way to capabilities in it."""
-_ENOSYS = 38
+_ENOSYS, _EINVAL = 38, 22
 
 
 def _is(index: int, value: int, mask: int | None = None) -> dict[str, object]:
@@ -65,12 +86,13 @@ def _allowed(name: str, *arguments: dict[str, object]) -> dict[str, object]:
     return {"names": [name], "action": "SCMP_ACT_ALLOW", "args": list(arguments)}
 
 
-def _profile() -> str:
+def _profile(allowed: Iterable[str], refused: Iterable[dict[str, object]] = ()) -> str:
     rules: list[dict[str, object]] = [
-        {"names": sorted(ALLOWED), "action": "SCMP_ACT_ALLOW"},
+        {"names": sorted(allowed), "action": "SCMP_ACT_ALLOW"},
         _allowed("clone", _is(0, 0, _NAMESPACES)),
         # Its flags are behind a pointer that seccomp cannot follow; libc falls back to clone.
         {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": _ENOSYS},
+        *refused,
     ]  # fmt: skip
     rules += [_allowed("socket", _is(0, f), *([] if p is None else [_is(2, p)]))
               for f, p in _SOCKETS]  # fmt: skip
@@ -88,4 +110,15 @@ def _profile() -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-PROFILE = _profile()
+PROFILE = _profile(ALLOWED)
+# Go copies from one connection to another by splice, and by read and write where that says EINVAL;
+# of EPERM it makes an error (internal/poll/splice_linux.go).
+STRANGERS_PROFILE = _profile(
+    [*ALLOWED, *STRANGERS_TOO],
+    [{"names": ["splice"], "action": "SCMP_ACT_ERRNO", "errnoRet": _EINVAL}],
+)
+
+
+def is_strangers(workload: Workload | None) -> bool:
+    """Whether a workload's container runs a stranger's program."""
+    return workload is not None and workload.image.kind in STRANGERS
