@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack, suppress
 from functools import partial
@@ -26,6 +27,8 @@ from .tool_client import LIST_SECONDS_MAX, ToolClient
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
+    from seawall.wire.tools import FunctionInfo
+
     from .toolsets import Granted
 
     ModelFactory = Callable[[AgentProfile], Model]
@@ -41,6 +44,9 @@ KEEPER_RETRY_SECONDS = 0.5
 TAKE_WAIT_SECONDS = 20.0
 BUILD_SECONDS_MAX = 300.0
 """How long an agent may take to be built: providers are imported then."""
+AWAY_SECONDS_MAX = 20.0
+"""How long a tool whose functions are to be listed may be away, and how often it is asked."""
+AWAY_PAUSE_SECONDS = 0.5
 LETTING_GO_SECONDS_MAX = 20.0
 """How long a task that has been cancelled may take to end."""
 STOP_SECONDS_MAX = 1.0
@@ -175,9 +181,28 @@ class Worker:
         sent = {headers.LEASE: f"Bearer {lease.token}"}
         for grant in self._profile.tools:
             client = self._tool_client(grant.tool)
-            with self._progress.doing(f"listing {grant.tool}", LIST_SECONDS_MAX):
-                granted += [(grant, client, info) for info in await client.list(sent)]
+            longest = LIST_SECONDS_MAX + AWAY_SECONDS_MAX
+            with self._progress.doing(f"listing {grant.tool}", longest):
+                granted += [(grant, client, info) for info in await patiently(client, sent)]
         return granted
+
+
+async def patiently(client: ToolClient, sent: dict[str, str]) -> list[FunctionInfo]:
+    """A tool's functions. One that is away comes back soon: it is started again, or the machine was
+    (agents take work as soon as the keeper is there). Asking again does nothing twice.
+
+    Raises:
+        OperatorError: it did not come back in time.
+        Refused: it may not be listed.
+    """
+    until = time.monotonic() + AWAY_SECONDS_MAX
+    while True:
+        try:
+            return await client.list(sent)
+        except OperatorError:
+            if time.monotonic() > until:
+                raise
+        await asyncio.sleep(AWAY_PAUSE_SECONDS)
 
 
 def warm() -> None:
