@@ -23,9 +23,9 @@ def run(args: argparse.Namespace) -> int:
     lines = on_docker.Lines()
     try:
         images = engine.prepare(on_docker.options(args, progress=lines))
-        engine.build(lines)
+        engine.images.build(lines)
         if args.push:
-            engine.push(lines)
+            engine.images.push(lines)
     except KeyboardInterrupt:
         lines.clear()
         print("seawall build: interrupted; what is built stays built", file=sys.stderr)

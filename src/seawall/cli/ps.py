@@ -64,14 +64,13 @@ def summary(
 
 
 def _table(engine: ComposeEngine, found: Sequence[Container]) -> Any:
-    from rich.table import Table
     from rich.text import Text
+
+    from .screen import table
 
     if not found:
         return f"{engine.name} does not run here; `seawall up` starts it"
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("service", "replicas", "state", "since"):
-        table.add_column(head, no_wrap=True, overflow="ellipsis")
+    made = table("service", "replicas", "state", "since", overflow="ellipsis")
     for name, count, state, since in summary(found, engine.replicas()):
-        table.add_row(name, count, Text(state, style=STYLES.get(state, "red")), since)
-    return table
+        made.add_row(name, count, Text(state, style=STYLES.get(state, "red")), since)
+    return made

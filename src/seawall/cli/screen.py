@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from rich.console import Console
+from rich.table import Table
 
 
 class Screen(Console):
@@ -11,3 +14,11 @@ class Screen(Console):
     def on_broken_pipe(self) -> None:
         """Let `main` end the command with its documented code."""
         raise BrokenPipeError
+
+
+def table(*heads: str, overflow: Literal["fold", "ellipsis"] = "fold") -> Table:
+    """A plain table with a heading over each column; too long a cell is folded, or cut."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        made.add_column(head, no_wrap=overflow == "ellipsis", overflow=overflow)
+    return made

@@ -63,17 +63,16 @@ def _source(secret: Secret) -> str:
 
 def _show(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
+
+    from .screen import table
 
     if not rows:
         print("the spec needs no secret")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("secret", "from", "given to", "now"):
-        table.add_column(head, overflow="fold")
+    made = table("secret", "from", "given to", "now")
     for row in rows:
         now = Text(f"missing: {row['missing']}", "red") if row["missing"] else Text("there")
         given = "\n".join(row["given_to"]) or "nobody"
-        table.add_row(Text(row["name"]), Text(row["from"]), Text(given), now)
-    Console(highlight=False).print(table)
+        made.add_row(Text(row["name"]), Text(row["from"]), Text(given), now)
+    Console(highlight=False).print(made)

@@ -6,12 +6,12 @@ mesh starts: the script, modules beside the functions, files that a command name
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seawall.spec.sources import listed
 from seawall.wire.profiles import CommandTool, FunctionsTool, MemoryTool, ToolSource
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 FILES_MAX = 5000
 """Files looked at; in a larger library an edit of the rest is not noticed."""
-IGNORED = frozenset({".git", ".seawall", ".venv", "__pycache__", "node_modules"})
 
 Stamp = tuple[str, int, int]
 """A file's path, time of change and size."""
@@ -56,7 +55,7 @@ def _paths(source: ToolSource, folder: Path, library: Path | None) -> Iterator[P
 
 def _of(path: Path, ending: str) -> Iterator[Stamp]:
     """The stamp of a file, or of the files in a folder whose names have the ending."""
-    files = _within(path) if path.is_dir() else (path,)
+    files = listed(path) if path.is_dir() else (path,)
     for file in files:
         try:
             facts = file.stat()
@@ -64,10 +63,3 @@ def _of(path: Path, ending: str) -> Iterator[Stamp]:
             continue  # it went away: then it is missing here, which is a change
         if file.name.endswith(ending):
             yield str(file), facts.st_mtime_ns, facts.st_size
-
-
-def _within(folder: Path) -> Iterator[Path]:
-    """The files in a folder, of the first `FILES_MAX` folders in it."""
-    for at, folders, names in islice(os.walk(folder), FILES_MAX):
-        folders[:] = sorted(name for name in folders if name not in IGNORED)
-        yield from (Path(at, name) for name in names)

@@ -63,32 +63,29 @@ async def alive(
     """
     ready = asyncio.Event()
     log.info("%s, starting", who)
-    beating = asyncio.create_task(_beat(watch, watched, ready), name="health")
-    telling = asyncio.create_task(_told(who, ready), name="ready")
+    beating = asyncio.create_task(_beat(who, watch, watched, ready), name="health")
     try:
         yield ready
     finally:
-        telling.cancel()
         beating.cancel()
 
 
-async def _told(who: str, ready: asyncio.Event) -> None:
-    await ready.wait()
-    log.info("%s, ready", who)
-
-
-async def _beat(watch: Watch, watched: Watched | None, ready: asyncio.Event) -> None:
+async def _beat(who: str, watch: Watch, watched: Watched | None, ready: asyncio.Event) -> None:
     """While the loop turns, put off the clock and write the sign of life.
 
     The sign ends when what the process does must have ended: healthy is who makes progress.
     """
     lasts = watch.silence_seconds
     every = min(HEALTH_EVERY_SECONDS, lasts / 3)
+    told = False
     while True:
         watch_silence(watch.silence_seconds)
         end = watched.look() if watched else None
         left = lasts if end is None else min(lasts, end - time.monotonic())
         if ready.is_set():
+            if not told:
+                log.info("%s, ready", who)
+                told = True
             healthy_until(time.time() + left, watched.words() if watched else [])
         # One that becomes ready is seen at once, whatever the beat.
         pause = max(0.0, min(every, left))

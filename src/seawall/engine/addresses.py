@@ -30,10 +30,12 @@ def free(project: str, docker: Docker, last: IPv4Network | None = None) -> IPv4N
     Raises:
         OperatorError: all are taken.
     """
-    others, own = _of_docker(docker, project)
-    if last and any(last.overlaps(network) for network in own):
-        return last
-    taken = [*others, *_of_routes()]
+    taken = _of_routes()
+    for _, owner, at in _networks(docker):
+        if owner != project:
+            taken.append(at)
+        elif last and last.overlaps(at):
+            return last
     for candidate in [*([last] if last else []), *candidates(project)]:
         if not any(candidate.overlaps(other) for other in taken):
             return candidate
@@ -47,13 +49,6 @@ def clashing(project: str, docker: Docker, within: IPv4Network) -> list[str]:
     """The names of other people's Docker networks that have addresses of `within`."""
     found = _networks(docker)
     return sorted({n for n, owner, at in found if owner != project and at.overlaps(within)})
-
-
-def _of_docker(docker: Docker, project: str) -> tuple[list[IPv4Network], list[IPv4Network]]:
-    """The addresses of other people's networks, and of the project's own."""
-    found = list(_networks(docker))
-    return ([at for _, owner, at in found if owner != project],
-            [at for _, owner, at in found if owner == project])  # fmt: skip
 
 
 def _networks(docker: Docker) -> Iterator[tuple[str, str, IPv4Network]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -45,7 +45,17 @@ class Check:
     found: str
     remedy: str = ""
     control: str | None = field(default=None)
-    """The control that fails with it: the spec may waive that, and no other check."""
+    """The control that fails with it."""
+    waivable: bool = True
+    """The spec may waive the control; an engine that is too old it may not."""
+
+    def is_waived(self, waived: Collection[str]) -> bool:
+        """Whether the spec, which waives these controls, takes the risk."""
+        return self.waivable and self.control in waived
+
+    def stops(self, waived: Collection[str]) -> bool:
+        """Whether a mesh with that spec must not start here."""
+        return self.state == "fault" and not self.is_waived(waived)
 
 
 def gather(docker: Docker, *, image: str | None = None, bridges: Iterable[str] = ()) -> Facts:
@@ -87,7 +97,8 @@ def judge(facts: Facts) -> tuple[Check, ...]:
     kinds = [str(option) for option in info.get("SecurityOptions") or []]
     return (
         _at_least("Docker Engine", str(info.get("ServerVersion", "")), ENGINE_MIN,
-                  "older ones leak DNS from internal networks and cannot isolate the host"),
+                  "older ones leak DNS from internal networks and cannot isolate the host",
+                  "agent-sees-own-gateway-only"),
         _at_least("Docker Compose", facts.compose, COMPOSE_MIN, "`up` cannot wait without it"),
         _at_least("buildx", facts.buildx, BUILDX_MIN, "images are not built without it"),
         _is("Linux containers", info.get("OSType") == "linux", "Choose a Linux engine"),
@@ -109,25 +120,29 @@ def judge(facts: Facts) -> tuple[Check, ...]:
 def refuse(checks: Iterable[Check], controls: Iterable[Control]) -> None:
     """Raises OperatorError naming every fault, unless the spec waives its control by name."""
     waived = {control.name for control in controls if control.waived}
-    faults = [c for c in checks if c.state == "fault" and c.control not in waived]
+    faults = [check for check in checks if check.stops(waived)]
     if not faults:
         return
     first, *others = faults
     more = "".join(f"\ndocker: {c.name}: {c.found}. {c.remedy}." for c in others)
-    names = ", ".join(c.control for c in faults if c.control)
+    names = ", ".join(c.control for c in faults if c.control and c.waivable)
     waive = f"; or take the risk: `allow_missing_controls: [{names}]`" if names else ""
     raise OperatorError("docker", f"{first.name}: {first.found}", f"{first.remedy}{waive}{more}")
 
 
-def _at_least(name: str, found: str, least: tuple[int, int], why: str) -> Check:
+def _at_least(
+    name: str, found: str, least: tuple[int, int], why: str, control: str | None = None
+) -> Check:
     numbers = found.lstrip("v").replace("-", ".").replace("+", ".").split(".")
     known = tuple(int(n) for n in numbers[:2] if n.isdigit())
     wanted = ".".join(map(str, least))
     if len(known) < 2:
-        return Check(name, "fault", f"not there; {why}", f"Install {name} {wanted} or newer")
+        fault, remedy = f"not there; {why}", f"Install {name} {wanted} or newer"
+        return Check(name, "fault", fault, remedy, control, waivable=False)
     if known < least:
-        return Check(name, "fault", f"{found} is too old; {why}", f"Update to {wanted} or newer")
-    return Check(name, "ok", found)
+        fault, remedy = f"{found} is too old; {why}", f"Update to {wanted} or newer"
+        return Check(name, "fault", fault, remedy, control, waivable=False)
+    return Check(name, "ok", found, control=control, waivable=False)
 
 
 def _is(name: str, there: bool, remedy: str, control: str | None = None) -> Check:

@@ -22,8 +22,9 @@ from seawall.render.dockerfile import BASE
 from seawall.render.files import Rendered
 from seawall.render.topology import topology
 
-from . import addresses, building, checks, enforced, folder, mounted, package, remote
+from . import addresses, checks, enforced, folder, mounted, package, remote
 from .difference import Change, Laid, difference
+from .images import Images
 from .progress import Progress, Silent
 from .project import PROJECT_LABEL, STATE, Project
 
@@ -86,8 +87,9 @@ class ComposeEngine(Project):
         self._has_script(options)
         keys = {} if options.offline else mounted.resolve(self.plan, self.spec_folder)
         options.progress.step("looking at the engine")
-        checks.refuse(self.checks(), self.plan.controls)
-        enforced.refuse_missing(self.plan, enforced.of_docker(self.docker.info()))
+        found = self.checks()
+        checks.refuse(found, self.plan.controls)
+        enforced.refuse_missing(self.plan, enforced.found(found))
         if options.networks and addresses.clashing(self.name, self.docker, options.networks):
             raise self._clash(options, options.networks)
         here = self.docker.is_here()
@@ -107,17 +109,18 @@ class ComposeEngine(Project):
         made = self.rendered(options, here=here)
         changes = self._differences(made)
         self._lay(made, options)
-        images = self.images()
+        images = self.images
         if options.build:
-            self.build(options.progress)
+            images.build(options.progress)
         else:
-            self._pull(options, images)
+            images.pull(options.registry, options.progress)
         if here:
             mounted.write(self.home / "secrets", keys)
         else:
             # What could not be seen before there was an image.
-            checks.refuse(self.checks(images["keeper"]), self.plan.controls)
-            self._send_secrets(options, keys, images["keeper"])
+            keeper = images.wanted()["keeper"]
+            checks.refuse(self.checks(keeper), self.plan.controls)
+            self._send_secrets(options, keys, keeper)
         self._start(options.progress)
         return changes
 
@@ -160,8 +163,7 @@ class ComposeEngine(Project):
 
     def checks(self, image: str | None = None) -> tuple[checks.Check, ...]:
         """Whether the engine is what a mesh needs. Raises OperatorError when none answers."""
-        mine = ("--filter", f"label={PROJECT_LABEL}={self.name}")
-        ids = self.docker.ask("network", "ls", "--quiet", *mine).split()
+        ids = self.docker.ask("network", "ls", "--quiet", *self._mine()).split()
         return checks.judge(
             checks.gather(self.docker, image=image, bridges=[f"br-{i[:12]}" for i in ids])
         )
@@ -171,30 +173,12 @@ class ComposeEngine(Project):
         first = next(iter(addresses.candidates(self.name)))
         chosen = UpOptions(options.offline, True, options.registry, options.networks or first)
         self._lay(self.rendered(chosen, here=self.docker.is_here()), chosen)
-        return self.images()
+        return self.images.wanted()
 
-    def build(self, progress: Progress) -> None:
-        """Build the images that this engine does not have; their names say what is in them."""
-        wanted = self.images()
-        missing = self._missing(wanted)
-        if not missing:
-            return
-        progress.say(f"building {len(missing)} of {len(wanted)} images")
-        building.follow(
-            self.compose("build", *missing), missing, self.plan.images.get("base", BASE), progress
-        )
-
-    def push(self, progress: Progress) -> None:
-        """Send every image to the registry that its name says. Raises OperatorError."""
-        wanted = self.images()
-        for count, image in enumerate(sorted(set(wanted.values())), 1):
-            progress.step(f"pushing {count} of {len(wanted)}: {image}")
-            for _ in self.docker.lines("push", "--quiet", image):
-                pass
-
-    def images(self) -> dict[str, str]:
-        """Service to image, as it was laid."""
-        return {name: str(s["image"]) for name, s in Laid(folder.laid(self.home)).services.items()}
+    @property
+    def images(self) -> Images:
+        """The images of the mesh as it was laid."""
+        return Images(self, self.plan.images.get("base", BASE))
 
     def lay(self, home: Path, options: UpOptions) -> None:
         """Write the project into a folder, for an engine that knows nothing of Seawall."""
@@ -267,26 +251,6 @@ class ComposeEngine(Project):
                  "registry": options.registry}  # fmt: skip
         (self.home / STATE).write_text(json.dumps(state) + "\n", "utf-8")
 
-    def _missing(self, wanted: Mapping[str, str]) -> dict[str, str]:
-        have = set(self.docker.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split())
-        return {service: image for service, image in wanted.items() if image not in have}
-
-    def _pull(self, options: UpOptions, images: Mapping[str, str]) -> None:
-        missing = self._missing(images)
-        if missing and not options.registry:
-            names = "".join(f"\n  {image}" for image in sorted(missing.values()))
-            remedy = "Drop --no-build, or name where they are with --registry"
-            raise OperatorError("images", f"{len(missing)} are not on this engine:{names}", remedy)
-        for count, image in enumerate(sorted(set(missing.values())), 1):
-            options.progress.step(f"pulling {count} of {len(missing)}: {image}")
-            try:
-                for _ in self.docker.lines("pull", "--quiet", image):
-                    pass
-            except OperatorError as error:
-                first = error.remedy or "Push it first: `seawall build --push REGISTRY`"
-                remedy = f"{first}. The name says what is in it: {_SAME}"
-                raise OperatorError(f"image {image}", error.fault, remedy) from None
-
     def _send_secrets(
         self, options: UpOptions, keys: Mapping[str, Mapping[str, str]], image: str
     ) -> None:
@@ -342,6 +306,3 @@ class ComposeEngine(Project):
             last = log.strip().splitlines()[-1:] or ["(no log)"]
             told.append(f"{found.service} is {found.state}: {last[0][:300]}")
         return "\n".join(told).rstrip(".") if told else error.fault
-
-
-_SAME = "both sides need the same seawall.yaml, Seawall and --networks"

@@ -1,15 +1,17 @@
 """Which engine enforces which control, and how; a required one that is missing stops `up`.
 
-Knows the controls' names (`plan/controls.py`) and what Docker says of itself, no mesh.
+Knows the controls' names (`plan/controls.py`) and what was looked at on an engine, no mesh.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
 from seawall.errors import OperatorError
 from seawall.plan.model import Plan
+
+from .checks import Check
 
 By = Literal["platform", "container", "nobody"]
 """platform: kernel, engine or gateway, out of the workload's reach. container: a process of ours
@@ -50,16 +52,10 @@ DEV: Mapping[str, By] = {
 """One process: what holds against a model that misbehaves does not hold against code."""
 
 
-def of_docker(info: Mapping[str, Any]) -> dict[str, By]:
-    """What Compose enforces on this engine, by what `docker info` says of it."""
-    lacks = {
-        "agent-sees-own-gateway-only": _major(info) < 28,  # isolated bridges came with it
-        "seccomp": not any("name=seccomp" in o for o in info.get("SecurityOptions") or ()),
-        "memory-limit": not (info.get("MemoryLimit") and info.get("SwapLimit")),
-        "cpu-limit": not info.get("CPUCfsQuota", info.get("CpuCfsQuota")),
-        "pids-limit": not info.get("PidsLimit"),
-    }
-    return {name: "nobody" if lacks.get(name) else by for name, by in COMPOSE.items()}
+def found(checks: Iterable[Check]) -> dict[str, By]:
+    """What Compose enforces on an engine, by what was looked at there (`checks.judge`)."""
+    lost = {c.control for c in checks if c.state == "fault"}
+    return {name: "nobody" if name in lost else by for name, by in COMPOSE.items()}
 
 
 def refuse_missing(plan: Plan, enforced: Mapping[str, By]) -> None:
@@ -71,8 +67,3 @@ def refuse_missing(plan: Plan, enforced: Mapping[str, By]) -> None:
         names = ", ".join(c.name for c in missing)
         remedy = f"Mend the engine, or accept it: allow_missing_controls: [{names}]"
         raise OperatorError("docker", f"does not enforce {told}", remedy)
-
-
-def _major(info: Mapping[str, Any]) -> int:
-    digits = str(info.get("ServerVersion", "")).partition(".")[0]
-    return int(digits) if digits.isdigit() else 0

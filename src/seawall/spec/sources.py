@@ -6,6 +6,7 @@ Keeps `plan` pure: it is given these values and opens no file.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path as File
@@ -138,14 +139,17 @@ def listed(path: File) -> list[File]:
     """
     if path.is_file():
         return [path]
-    found = []
-    for file in path.rglob("*"):
-        parts = file.relative_to(path).parts
+    found: list[File] = []
+    for at, folders, names in os.walk(path):
         # Hidden: .git, .venv, .env: nothing that belongs into an image.
-        if file.is_file() and not any(p.startswith(".") or p in _IGNORED for p in parts):
-            found.append(file)
-            if len(found) > FOLDER_FILES_MAX:
-                break
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in _IGNORED)
+        found += (
+            file
+            for name in names
+            if not name.startswith(".") and (file := File(at, name)).is_file()
+        )
+        if len(found) > FOLDER_FILES_MAX:
+            break
     return sorted(found)
 
 
