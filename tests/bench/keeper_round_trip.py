@@ -119,16 +119,24 @@ async def raw_steps(url: str) -> float:
 
 
 async def keeper_steps(chief: KeeperClient, token: str, *, reserve: bool) -> float:
-    """Record steps, eight at a time, each begun and reserved before if asked."""
+    """Record steps, eight at a time; if asked each is begun, with what it needs reserved.
+
+    As the runtime does it: what begins a step also records the one before.
+    """
     usage = Usage(input_tokens=10, output_tokens=5, usd_micros=3, turns=1)
     most = Usage(input_tokens=10, output_tokens=10, usd_micros=5, turns=1)
 
     async def worker(name: int) -> None:
+        step: Step | None = None
         for n in range(STEPS // 8):
             key = f"{reserve}-{name}-{n}"
             if reserve:
-                await chief.begin(token, Begin(key=key, kind="model", name="m", reserve=most))
-            await chief.record(token, Step(key=key, kind="model", payload="{}", usage=usage))
+                begin = Begin(key=key, kind="model", name="m", reserve=most)
+                after = {"after": step} if step else {}
+                await chief.begin(token, begin.model_copy(update=after))
+            step = Step(key=key, kind="model", payload="{}", usage=usage)
+            if not reserve or n == STEPS // 8 - 1:
+                await chief.record(token, step)
 
     began = time.perf_counter()
     await asyncio.gather(*map(worker, range(8)))
