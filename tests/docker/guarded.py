@@ -36,10 +36,24 @@ models:
     model: openai:house
     base_url: https://provider.test/v1
     secret: HOUSE_KEY
-    fallbacks: [claude, liar, stranger]
-  claude: {model: "anthropic:claude-sonnet-4-5", base_url: "https://claude.test", secret: OTHER_KEY}
-  liar: {model: "openai:house", base_url: "https://liar.test/v1", secret: HOUSE_KEY}
-  stranger: {model: "openai:house", base_url: "https://stranger.test:8444/v1", secret: HOUSE_KEY}
+    allow_private_addresses: true
+    fallbacks: [claude, liar, stranger, moved]
+  claude:
+    model: anthropic:claude-sonnet-4-5
+    base_url: https://claude.test
+    secret: OTHER_KEY
+    allow_private_addresses: true
+  liar:
+    model: openai:house
+    base_url: https://liar.test/v1
+    secret: HOUSE_KEY
+    allow_private_addresses: true
+  stranger:
+    model: openai:house
+    base_url: https://stranger.test:8444/v1
+    secret: HOUSE_KEY
+    allow_private_addresses: true
+  moved: {model: "openai:house", base_url: "https://moved.test/v1", secret: HOUSE_KEY}
 secrets: {HOUSE_KEY: {file: house.key}, OTHER_KEY: {file: other.key}}
 trusted_cas: [ca.pem]
 """,
@@ -61,7 +75,8 @@ def erase(text: str) -> str:
     return "erased"
 """,
 }
-NAMES = ("provider.test", "claude.test", "liar.test", "stranger.test")
+NAMES = ("provider.test", "claude.test", "moved.test", "liar.test", "stranger.test")
+"""The first three have a certificate that the gateways trust."""
 SERVER = """\
 import asyncio, hashlib, json
 import uvicorn
@@ -96,7 +111,7 @@ while True:
 def certificates(folder: Path) -> None:
     """A CA with a certificate for two names, and another CA's that nobody trusts."""
     folder.mkdir()
-    for ca, leaf, names in (("ca", "known", NAMES[:2]), ("foreign", "unknown", NAMES[3:])):
+    for ca, leaf, names in (("ca", "known", NAMES[:3]), ("foreign", "unknown", NAMES[4:])):
         san = ",".join(f"DNS:{name}" for name in names)
         (folder / "ext").write_text(f"subjectAltName={san}\n")
         new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from seawall.spec.base import BearerAuth, Egress, HeaderAuth, QueryAuth
@@ -17,6 +18,8 @@ from .model import Credential, Link, Rules, Secret
 
 KEEPER_PORT = 8080
 BROKER_PORT = 6379
+ENGINE_HOST = "host.docker.internal"
+"""Docker's name for the machine that it runs on."""
 MCP_PORT = 8080
 
 
@@ -53,7 +56,7 @@ def _of_agent(spec: Spec, name: str) -> Iterator[Link]:
     if model is not None:
         profile = model_profile(spec, model)
         for one in (profile, *profile.fallbacks):
-            yield _to_model(source, one)
+            yield to_model(source, one)
     yield from _outside(spec, source, agent.egress, agent.connects)
 
 
@@ -65,7 +68,8 @@ def _of_tool(spec: Spec, name: str) -> Iterator[Link]:
     yield from _outside(spec, source, tool.egress, tool.connects)
 
 
-def _to_model(source: str, model: ModelProfile) -> Link:
+def to_model(source: str, model: ModelProfile) -> Link:
+    """From an agent to the server of one of its models."""
     provider = model.ref.partition(":")[0]
     credential = None
     if model.secret is not None:
@@ -75,20 +79,42 @@ def _to_model(source: str, model: ModelProfile) -> Link:
             header="x-api-key" if anthropic else "authorization",
             prefix="" if anthropic else "Bearer ",
         )
-    return _to_url(source, model.base_url or f"https://{HOSTS[provider]}", credential)
+    url = model.base_url or f"https://{HOSTS[provider]}"
+    link = _to_url(source, url, credential, private=model.allow_private_addresses)
+    return link.model_copy(update={"model": True})
 
 
-def _to_url(source: str, url: str, credential: Credential | None, *, plain: bool = False) -> Link:
+def _to_url(
+    source: str,
+    url: str,
+    credential: Credential | None,
+    *,
+    plain: bool = False,
+    private: bool = False,
+) -> Link:
     parts = urlsplit(url)
     secure = parts.scheme == "https"
+    host = parts.hostname or ""
+    allows = {
+        "allow_plain_http": plain and not secure,
+        "allow_private_addresses": private or _says_private(host),
+    }
     return Link(
         source=source,
-        target=f"outside/{parts.hostname}",
+        target=f"outside/{host}",
         port=parts.port or (443 if secure else 80),
         protocol="https" if secure else "http",
         credential=credential,
-        allows=("allow_plain_http",) if plain and not secure else (),
+        allows=tuple(key for key, allowed in allows.items() if allowed),
     )
+
+
+def _says_private(host: str) -> bool:
+    """Whether it can only be meant privately: an address that is, or the engine's machine."""
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return host == ENGINE_HOST
 
 
 def _outside(

@@ -116,6 +116,8 @@ class Link(Message):
     credential: Credential | None = None
     rules: Rules | None = None
     """The gateway speaks to the host itself, and holds requests to these."""
+    model: bool = False
+    """One of the source's models is there: one call of it passes, and nothing else."""
     allows: tuple[str, ...] = ()
     """The spec's `allow_…` keys that loosen this link."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
+from seawall.plan.links import ENGINE_HOST
 from seawall.plan.model import Limits, Plan, Workload
 from seawall.wire import places
 from seawall.wire.profiles import BridgeProfile, MemoryTool
@@ -185,6 +186,7 @@ def _service(plan: Plan, service: Service, options: ComposeOptions, digest: str)
         **_environment(service),
         **_after(service),
         "networks": {a.network: _attachment(a) for a in service.networks},
+        **_hosts(service),
         **({"volumes": mounts} if mounts else {}),
         **(_published(options) if service.kind == "door" else {}),
     }
@@ -198,6 +200,14 @@ def _after(service: Service) -> dict[str, Any]:
         return {}
     why = "A name that is not there yet is asked of servers outside, and for seconds not again."
     return {"depends_on": Why(Flow(["keeper"]), why)}
+
+
+def _hosts(service: Service) -> dict[str, Any]:
+    """Names that no DNS server knows."""
+    machine = f"outside/{ENGINE_HOST}"
+    if not any(link.target == machine for link in service.links):
+        return {}
+    return {"extra_hosts": Flow({ENGINE_HOST: "host-gateway"})}
 
 
 def _environment(service: Service) -> dict[str, Any]:

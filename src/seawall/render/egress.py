@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, collapse_addresses
 from typing import Any
 
 from seawall.plan.model import Link
@@ -19,14 +19,10 @@ from .yaml_text import Flow, Why
 
 TARGET = "seawall.target"
 """Filter state: which grant a request was let through by."""
-ADDRESS = "envoy.stream.upstream_address"
-"""Filter state: the one address that was resolved and checked (Envoy's upstream_address.h)."""
-NEVER = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "224.0.0.0/4", "240.0.0.0/4")
+NEVER = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "224.0.0.0/3")
 """No grant reaches these: the gateway itself, its link (a cloud's metadata), groups."""
 PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15")
 """People's own networks: for a grant with `allow_private_addresses` alone (RFC 6890)."""
-DNS = {"name": "out", "dns_lookup_family": "V4_ONLY", "max_hosts": 256, "host_ttl": "60s"}
-"""V4_ONLY: no network of a mesh has IPv6, so no IPv6 spelling of an address leads anywhere."""
 TUNNEL_SECONDS_MAX = 3600
 
 
@@ -38,13 +34,9 @@ class Who:
     name: str
 
 
-def granted(links: Sequence[Link], models: Sequence[tuple[str, int]] = ()) -> tuple[Link, ...]:
+def granted(links: Sequence[Link]) -> tuple[Link, ...]:
     """The grants among a workload's links, those for its models left out."""
-    return tuple(
-        link
-        for link in links
-        if link.target.startswith("outside/") and (grant.host_of(link), link.port) not in models
-    )
+    return tuple(k for k in links if k.target.startswith("outside/") and not k.model)
 
 
 def hosts(grants: Sequence[Link], who: Who) -> list[dict[str, Any]]:
@@ -68,8 +60,8 @@ def _tunnel(link: Link) -> dict[str, Any]:
             {
                 "name": f"egress {grant.target(link)}",
                 "match": Flow({"connect_matcher": {}}),
-                **grant.marked(target=grant.target(link), port=str(link.port)),
-                "route": {**grant.inward_route(grant.LISTENER), "upgrade_configs": upgrade},
+                **grant.marks(link),
+                "route": {**grant.inward_route(grant.way(link)), "upgrade_configs": upgrade},
             }
         ],
         **grant.unchecked(),
@@ -80,7 +72,6 @@ def _plain(link: Link) -> dict[str, Any]:
     """HTTP without TLS, where the spec says `allow_plain_http`."""
     host = grant.host_of(link)
     domains = [grant.target(link), *([host] if link.port == 80 else [])]
-    marks = {"target": grant.target(link), "host": host, "port": str(link.port)}
     return {
         "name": grant.target(link),
         "domains": Flow(domains),
@@ -88,8 +79,8 @@ def _plain(link: Link) -> dict[str, Any]:
             {
                 "name": f"egress {grant.target(link)}",
                 "match": Flow({"prefix": "/"}),
-                **grant.marked(**marks),
-                "route": grant.inward_route(grant.LISTENER),
+                **grant.marks(link),
+                "route": grant.inward_route(grant.way(link)),
             }
         ],
         "request_headers_to_remove": Flow(list(grant.HIDDEN)),
@@ -127,9 +118,9 @@ def _refusal(who: Who, match: Flow, line: str) -> dict[str, Any]:
     }
 
 
-def filters(grants: Sequence[Link]) -> list[dict[str, Any]]:
+def filters(ways: Sequence[Link]) -> list[dict[str, Any]]:
     """Tells the listener inside by which grant a request was let through."""
-    if not grants:
+    if not ways:
         return []
     kind = "extensions.filters.http.set_filter_state.v3.Config"
     states = [
@@ -139,7 +130,7 @@ def filters(grants: Sequence[Link]) -> list[dict[str, Any]]:
         _state("envoy.upstream.dynamic_port", f"%METADATA(ROUTE:{grant.METADATA}:port)%"),
     ]  # fmt: skip
     told = envoy.typed("envoy.filters.http.set_filter_state", kind, on_request_headers=states)
-    return [*spoken.filters([link.rules for link in grants if link.rules is not None]), told]
+    return [*spoken.filters([link.rules for link in ways if link.rules is not None]), told]
 
 
 def _state(key: str, text: str, factory: str = "") -> Flow:
@@ -157,10 +148,19 @@ def _state(key: str, text: str, factory: str = "") -> Flow:
     )
 
 
-def listener(grants: Sequence[Link], mesh: IPv4Network, **fields: str) -> dict[str, Any]:
-    """The listener inside: one chain for TLS, one for what is plain."""
-    secure = [link for link in grants if link.protocol != "http"]
-    plain = [link for link in grants if link.protocol == "http"]
+def listeners(ways: Sequence[Link], mesh: IPv4Network, **fields: str) -> list[dict[str, Any]]:
+    """The listeners inside that these grants and models go by."""
+    names = sorted({grant.way(link) for link in ways})
+    by_name = {name: [link for link in ways if grant.way(link) == name] for name in names}
+    return [_listener(name, links, mesh, fields) for name, links in by_name.items()]
+
+
+def _listener(
+    name: str, ways: Sequence[Link], mesh: IPv4Network, fields: dict[str, str]
+) -> dict[str, Any]:
+    """One chain for TLS, one for what is plain."""
+    secure = [link for link in ways if link.protocol != "http"]
+    plain = [link for link in ways if link.protocol == "http"]
     match = {
         "transport_protocol": "tls",
         "server_names": sorted({grant.host_of(k) for k in secure}),
@@ -169,31 +169,32 @@ def listener(grants: Sequence[Link], mesh: IPv4Network, **fields: str) -> dict[s
     chains += [({"transport_protocol": "raw_buffer"}, plain)] if plain else []
     inspector = "extensions.filters.listener.tls_inspector.v3.TlsInspector"
     return {
-        "name": grant.LISTENER,
+        "name": name,
         "internal_listener": {},
         "listener_filters": [envoy.typed("envoy.filters.listener.tls_inspector", inspector)],
         "listener_filters_timeout": "5s",
         "filter_chains": [
-            {"filter_chain_match": Flow(match), "filters": _checks(links, mesh, fields)}
+            {"filter_chain_match": Flow(match), "filters": _checks(name, links, mesh, fields)}
             for match, links in chains
         ],
     }
 
 
-def _checks(links: Sequence[Link], mesh: IPv4Network, fields: dict[str, str]) -> list[Any]:
-    """In this order: the grant, the address, and the way there."""
+def _checks(
+    name: str, links: Sequence[Link], mesh: IPv4Network, fields: dict[str, str]
+) -> list[Any]:
+    """In this order: the addresses, the grant, and the way there."""
     resolve = envoy.typed(
         "envoy.filters.network.sni_dynamic_forward_proxy",
         "extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig",
         port_value=links[0].port,
-        dns_cache_config=Flow(DNS),
-        save_upstream_address=True,
+        dns_cache_config=dns(name, mesh),
     )
     proxy = envoy.typed(
         "envoy.filters.network.tcp_proxy",
         "extensions.filters.network.tcp_proxy.v3.TcpProxy",
-        stat_prefix=grant.LISTENER,
-        cluster="outside",
+        stat_prefix=name,
+        cluster=_beyond(name),
         # The checks before it act on the first bytes; none goes out before they have.
         upstream_connect_mode="ON_DOWNSTREAM_DATA",
         max_early_data_bytes=16384,
@@ -204,10 +205,8 @@ def _checks(links: Sequence[Link], mesh: IPv4Network, fields: dict[str, str]) ->
     return [
         resolve,
         _rbac("grant", {grant.target(link): _named(link) for link in links}),
-        Why(_rbac("address", _addresses(links, mesh)),
-            "A name that stands for one of these was changed by somebody: it is not reached."),
         proxy,
-    ]  # fmt: skip
+    ]
 
 
 def _named(link: Link) -> dict[str, Any]:
@@ -219,41 +218,23 @@ def _named(link: Link) -> dict[str, Any]:
     return {"permissions": Flow([sni]), "principals": Flow([came])}
 
 
-def _addresses(links: Sequence[Link], mesh: IPv4Network) -> dict[str, Any]:
-    never = [*NEVER, str(mesh)]
-    private = [link for link in links if "allow_private_addresses" in link.allows]
-    found = {}
-    if len(private) < len(links):
-        found["public"] = _policy([_in(["0.0.0.0/0"]), {"not_id": _in([*never, *PRIVATE])}])
-    if private:
-        by = [{"filter_state": {"key": TARGET, "string_match": {"exact": grant.target(link)}}}
-              for link in private]  # fmt: skip
-        ids = [{"or_ids": {"ids": by}}, _in(["0.0.0.0/0"]), {"not_id": _in(never)}]
-        found["declared private"] = _policy(ids)
-    return found
+def dns(name: str, mesh: IPv4Network) -> Why:
+    """How a listener inside resolves. V4_ONLY: no network of a mesh has IPv6, so no IPv6 spelling
+    of an address leads anywhere.
+
+    The filter takes every denied address out of an answer: Envoy tries all that an answer has.
+    """
+    private = PRIVATE if name == grant.OUT else ()
+    denied = collapse_addresses(map(IPv4Network, (*NEVER, str(mesh), *private)))
+    ranges = [{"address_prefix": str(c.network_address), "prefix_len": c.prefixlen} for c in denied]
+    cache = {"name": name, "dns_lookup_family": "V4_ONLY", "max_hosts": 256, "host_ttl": "60s"}
+    more = ", and people's own networks" if private else ""
+    why = f"Not this gateway, a link's own addresses, the mesh{more}: taken out of every answer."
+    return Why(Flow({**cache, "resolved_address_filter": {"ranges": ranges}}), why)
 
 
-def _policy(ids: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "permissions": Flow([{"any": True}]),
-        "principals": [{"and_ids": {"ids": [Flow(one) for one in ids]}}],
-    }
-
-
-def _in(ranges: Sequence[str]) -> dict[str, Any]:
-    """Whether the resolved address is in one of these; not when there is none."""
-    cidrs = [IPv4Network(text) for text in ranges]
-    return {
-        "filter_state": {
-            "key": ADDRESS,
-            "address_match": {
-                "ranges": [
-                    {"address_prefix": str(c.network_address), "prefix_len": c.prefixlen}
-                    for c in cidrs
-                ]
-            },
-        }
-    }
+def _beyond(name: str) -> str:
+    return f"{name} addresses"
 
 
 def _rbac(name: str, policies: dict[str, Any]) -> dict[str, Any]:
@@ -271,6 +252,7 @@ def _cut_log(fields: dict[str, str]) -> list[Any]:
         "rule": f"%FILTER_STATE({TARGET}:PLAIN)%",
         "status": 403,
         "details": "%CONNECTION_TERMINATION_DETAILS%",
+        "flags": "%RESPONSE_FLAGS_LONG%",
     }
     cel = "extensions.access_loggers.filters.cel.v3.ExpressionFilter"
     return [
@@ -280,29 +262,37 @@ def _cut_log(fields: dict[str, str]) -> list[Any]:
                 "extension_filter": envoy.typed(
                     "envoy.access_loggers.extension_filters.cel",
                     cel,
-                    expression="connection.termination_details != ''",
+                    # 2 is NoHealthyUpstream: no address, or none that is not denied.
+                    expression="connection.termination_details != '' || response.flags == 2",
                 )
             },
         }
     ]
 
 
-def clusters(grants: Sequence[Link], ca_file: str) -> list[dict[str, Any]]:
-    """To the listener inside, and from it to the address that was resolved and checked."""
+def clusters(
+    grants: Sequence[Link], ways: Sequence[Link], ca_file: str, mesh: IPv4Network
+) -> list[dict[str, Any]]:
+    """To the listeners inside, and from them to the addresses that are left."""
+    tunnels = sorted({grant.way(link) for link in grants if link.rules is None})
     return [
-        *([grant.inward(grant.LISTENER)] if any(link.rules is None for link in grants) else []),
+        *(grant.inward(name, name) for name in tunnels),
         *(spoken.cluster(link, ca_file) for link in grants if link.rules is not None),
-        {
-            "name": "outside",
-            "lb_policy": "CLUSTER_PROVIDED",
-            "connect_timeout": f"{envoy.CONNECT_SECONDS}s",
-            "cluster_type": envoy.typed(
-                "envoy.clusters.dynamic_forward_proxy",
-                "extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
-                dns_cache_config=Flow(DNS),
-            ),
-        },
+        *(_addresses(name, mesh) for name in sorted({grant.way(link) for link in ways})),
     ]
+
+
+def _addresses(name: str, mesh: IPv4Network) -> dict[str, Any]:
+    return {
+        "name": _beyond(name),
+        "lb_policy": "CLUSTER_PROVIDED",
+        "connect_timeout": f"{envoy.CONNECT_SECONDS}s",
+        "cluster_type": envoy.typed(
+            "envoy.clusters.dynamic_forward_proxy",
+            "extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
+            dns_cache_config=dns(name, mesh),
+        ),
+    }
 
 
 def extensions() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 from urllib.parse import urlsplit
 
+from seawall.plan.links import to_model
 from seawall.plan.model import Link, Plan
 from seawall.spec.profiles import HOSTS
 from seawall.wire import headers, places
@@ -41,19 +42,20 @@ def gateway(plan: Plan, topology: Topology, service: Service, *, offline: bool) 
     agent = profile if isinstance(profile, AgentProfile) else None
     models = (agent.model, *agent.model.fallbacks) if agent else ()
     routes = _agent_routes(agent, models, offline=offline) if agent else []
-    clusters = _agent_clusters(plan, agent, models, service.links, offline) if agent else []
+    clusters = _agent_clusters(plan, agent, models, offline) if agent else []
     filters = [
         envoy.headers((*IDENTITY, headers.RESERVATION), {headers.AGENT: name} if agent else {})
     ]
     filters += [_lease_check(name), metering.meter()] if agent else []
-    grants = egress.granted(service.links, [_server(model) for model in models])
+    grants = egress.granted(service.links)
+    ways = [*grants, *([] if offline else (k for k in service.links if k.model))]
     who = egress.Who(f"{kind}s", name)
     address, subnet = _side(topology, service)
     fields = {kind: name}
     manager = envoy.http(
         kind,
         routes,
-        [*filters, *egress.filters(grants)],
+        [*filters, *egress.filters(ways)],
         domains=[f"{host}{port}" for host in ("gateway", str(address))
                  for port in ("", f":{places.GATEWAY_PORT}")],
         hosts=[*egress.hosts(grants, who), egress.refused(who)],
@@ -67,9 +69,9 @@ def gateway(plan: Plan, topology: Topology, service: Service, *, offline: bool) 
     inside = {"source_prefix_ranges": [Flow(prefix)]}
     listeners = [envoy.listener(kind, str(address), places.GATEWAY_PORT, [manager], inside)]
     extensions = {}
-    if grants:
-        listeners.append(egress.listener(grants, topology.within, **fields))
-        clusters += egress.clusters(grants, _ca_file(plan))
+    if ways:
+        listeners += egress.listeners(ways, topology.within, **fields)
+        clusters += egress.clusters(grants, ways, _ca_file(plan), topology.within)
         extensions = egress.extensions()
     head = f"The gateway of the {kind} {name} in the mesh {plan.name}: its only neighbour."
     return yaml_text.dump(
@@ -100,13 +102,12 @@ def _agent_clusters(
     plan: Plan,
     agent: AgentProfile,
     models: Sequence[ModelProfile],
-    links: tuple[Link, ...],
     offline: bool,
 ) -> list[dict[str, Any]]:
     return [
         envoy.cluster("keeper", "keeper", places.KEEPER_PORT),
         *(_tool_cluster(tool.tool) for tool in agent.tools),
-        *_model_clusters(plan, models, links, offline=offline),
+        *_model_clusters(plan, models, offline=offline),
     ]
 
 
@@ -154,7 +155,8 @@ def _model_route(number: int, model: ModelProfile, offline: bool) -> dict[str, A
                    host_rewrite_literal=url.hostname)  # fmt: skip
     # The script is told which agent asks; no one else outside is.
     hidden = NEVER_OUTSIDE if offline else (*NEVER_OUTSIDE, *IDENTITY)
-    return {**to, **metering.ROUTE, "request_headers_to_remove": Flow(list(hidden))}
+    marks = {} if offline else grant.marks(to_model("", model))
+    return {**to, **metering.ROUTE, **marks, "request_headers_to_remove": Flow(list(hidden))}
 
 
 def base_url(model: ModelProfile) -> str:
@@ -162,11 +164,6 @@ def base_url(model: ModelProfile) -> str:
     provider = model.ref.partition(":")[0]
     version = "/v1" if provider == "openai" else ""
     return model.base_url or f"https://{HOSTS[provider]}{version}"
-
-
-def _server(model: ModelProfile) -> tuple[str, int]:
-    url = urlsplit(base_url(model))
-    return url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
 
 
 def _offline_path(model: ModelProfile) -> str:
@@ -182,28 +179,24 @@ def _tool_cluster(tool: str) -> dict[str, Any]:
 
 
 def _model_clusters(
-    plan: Plan, models: Sequence[ModelProfile], links: tuple[Link, ...], *, offline: bool
+    plan: Plan, models: Sequence[ModelProfile], *, offline: bool
 ) -> list[dict[str, Any]]:
     names = {f"model-{number}": model for number, model in enumerate(models)}
     if offline:
         return [envoy.cluster(name, "models", places.MODELS_PORT) for name in names]
-    return [_model_cluster(name, model, links, _ca_file(plan)) for name, model in names.items()]
+    return [_model_cluster(name, to_model("", m), _ca_file(plan)) for name, m in names.items()]
 
 
 def _ca_file(plan: Plan) -> str:
     return envoy.OWN_CA_FILE if plan.trusted_cas else envoy.CA_FILE
 
 
-def _model_cluster(
-    name: str, model: ModelProfile, links: tuple[Link, ...], ca_file: str
-) -> dict[str, Any]:
-    secure = urlsplit(base_url(model)).scheme == "https"
-    host, port = _server(model)
-    link = next(k for k in links if k.target == f"outside/{host}" and k.port == port)
-    fields = envoy.tls(host, ca_file) if secure else {}
-    if link.credential is not None:
-        fields |= envoy.upstream(injector(link.credential))
-    return envoy.cluster(name, host, port, **fields)
+def _model_cluster(name: str, link: Link, ca_file: str) -> dict[str, Any]:
+    """By the listener inside as any grant: a provider's name may be changed by somebody too."""
+    host = grant.host_of(link)
+    inner = envoy.tls(host, ca_file)["transport_socket"] if link.protocol == "https" else None
+    added = envoy.upstream(injector(link.credential)) if link.credential else {}
+    return grant.inward(name, grant.way(link), inner, **added)
 
 
 def _lease_check(agent: str) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from seawall.wire import headers
 from . import envoy
 from .yaml_text import Flow
 
-LISTENER = "out"
+OUT, OWN = "out", "own"
+"""The listeners inside: to public addresses, and to those of people's own networks as well."""
 METADATA = "seawall"
 HIDDEN = (
     headers.AGENT, headers.RUN, headers.TASK, headers.STEP, "proxy-authorization",
@@ -37,9 +38,22 @@ def unchecked() -> dict[str, Any]:
     return {"typed_per_filter_config": {"envoy.filters.http.ext_authz": Flow(disabled)}}
 
 
-def inward(name: str, inner: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
-    """A cluster whose one endpoint is the listener inside, which is told by which grant."""
-    address = {"envoy_internal_address": {"server_listener_name": LISTENER}}
+def way(link: Link) -> str:
+    """The listener inside that a grant goes by."""
+    return OWN if "allow_private_addresses" in link.allows else OUT
+
+
+def marks(link: Link) -> dict[str, Any]:
+    """What the listener inside is told: the grant and its port; the host where TLS does not say."""
+    host = {"host": host_of(link)} if link.protocol == "http" else {}
+    return marked(target=target(link), **host, port=str(link.port))
+
+
+def inward(
+    name: str, listener: str, inner: dict[str, Any] | None = None, **fields: Any
+) -> dict[str, Any]:
+    """A cluster whose one endpoint is a listener inside, which is told by which grant."""
+    address = {"envoy_internal_address": {"server_listener_name": listener}}
     plain = envoy.typed(
         "envoy.transport_sockets.raw_buffer",
         "extensions.transport_sockets.raw_buffer.v3.RawBuffer",

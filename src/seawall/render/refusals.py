@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from seawall.errors import OperatorError
+from seawall.plan.links import ENGINE_HOST
 from seawall.plan.model import Plan, Workload
-from seawall.wire.profiles import BridgeProfile, UrlTool
+from seawall.spec.units import is_loopback
+from seawall.wire.profiles import AgentProfile, BridgeProfile, UrlTool
 
 from .dockerfile import lock
 
@@ -34,6 +38,8 @@ def refuse(plan: Plan, *, offline: bool) -> None:
             remedy = "Use a declarative agent, or `functions:`, `memory:` or `sandbox:`"
             raise OperatorError(workload.identity, fault, remedy)
         _refuse_ways(plan, workload)
+        if isinstance(workload.profile, AgentProfile) and not offline:
+            _refuse_models(workload.profile)
         found = _conflicts(workload)
         if found:
             needed = workload.image.requirements
@@ -58,6 +64,16 @@ def _refuse_ways(plan: Plan, workload: Workload) -> None:
         fault = f"`url: {profile.source.url}` cannot be reached from a container yet"
         remedy = "Use `functions:` that call it, with `egress:` for its host"
         raise OperatorError(workload.identity, fault, remedy)
+
+
+def _refuse_models(agent: AgentProfile) -> None:
+    """A gateway is not the machine that `localhost` means to the author."""
+    for model in (agent.model, *agent.model.fallbacks):
+        host = urlsplit(model.base_url or "").hostname or ""
+        if is_loopback(host):
+            fault = f"{model.ref} is at {host}, which inside a container is the container itself"
+            remedy = f"Say {ENGINE_HOST} in its base_url, or the machine's address"
+            raise OperatorError(f"agent/{agent.name}", fault, remedy)
 
 
 def _conflicts(workload: Workload) -> list[str]:

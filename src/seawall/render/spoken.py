@@ -41,14 +41,12 @@ def host(link: Link, rules: Rules, name: str) -> dict[str, Any]:
 
 def _route(link: Link, match: dict[str, Any], limits: dict[str, Any]) -> dict[str, Any]:
     target = grant.target(link)
-    plain = link.protocol == "http"
-    marks = {"host": grant.host_of(link)} if plain else {}
-    standard = 80 if plain else 443
+    standard = 80 if link.protocol == "http" else 443
     written = grant.host_of(link) if link.port == standard else target
     return {
         "name": f"egress {target}",
         "match": match,
-        **grant.marked(target=target, port=str(link.port), **marks),
+        **grant.marks(link),
         "route": {**grant.inward_route(f"out {target}"), "host_rewrite_literal": written},
         **limits,
     }
@@ -117,4 +115,4 @@ def cluster(link: Link, ca_file: str) -> dict[str, Any]:
     secure = link.protocol != "http"
     inner = envoy.tls(grant.host_of(link), ca_file)["transport_socket"] if secure else None
     added = envoy.upstream(injector(link.credential)) if link.credential else {}
-    return grant.inward(name, inner, **added)
+    return grant.inward(name, grant.way(link), inner, **added)

@@ -43,6 +43,9 @@ class ModelSettings(SpecModel):
     allow_plain_http: bool = Field(
         False, description="Send the key without TLS to a host that is not this machine."
     )
+    allow_private_addresses: bool = Field(
+        False, description="Let the server's name stand for a private address, your own network's."
+    )
 
 
 class EnvSecret(SpecModel):

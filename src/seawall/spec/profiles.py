@@ -36,6 +36,7 @@ def profile(spec: Spec, name: str, *, fallbacks: bool = True) -> ModelProfile:
         temperature=settings.temperature,
         timeout_seconds=settings.timeout,
         retries_max=settings.retries,
+        allow_private_addresses=settings.allow_private_addresses,
         usd_micros_per_mtok_input=None if prices is None else round(prices.input * _MICROS),
         usd_micros_per_mtok_output=None if prices is None else round(prices.output * _MICROS),
         allow_missing_usage=settings.allow_missing_usage,

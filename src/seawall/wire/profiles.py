@@ -29,6 +29,8 @@ class ModelProfile(Message):
     timeout_seconds: float = 120.0
     """The longest silence between two bytes of a response."""
     retries_max: int = 5
+    allow_private_addresses: bool = False
+    """Whether the server's name may stand for a private address."""
     usd_micros_per_mtok_input: int | None = None
     """Micro-dollars per million input tokens; None for the price library's."""
     usd_micros_per_mtok_output: int | None = None

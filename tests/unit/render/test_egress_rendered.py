@@ -56,33 +56,53 @@ def test_a_typical_agents_file_is_short_enough_to_read(tmp_path: Path) -> None:
     assert len(text.splitlines()) < 250
 
 
-def test_without_a_grant_there_is_no_way_to_the_outside(tmp_path: Path) -> None:
+def test_without_a_grant_the_agents_model_is_the_only_host_outside(tmp_path: Path) -> None:
     text = rendered(tmp_path, "[]")
     assert "*" in hosts(text)
-    assert "dynamic_forward_proxy" not in text
-    assert "internal_listener" not in text
+    assert names(text) == ["api.anthropic.com"]
+    offline = rendered(tmp_path, "[]", offline=True)
+    assert "dynamic_forward_proxy" not in offline
+    assert "internal_listener" not in offline
+
+
+def names(text: str) -> list[str]:
+    """What may be resolved for TLS."""
+    inside = yaml.safe_load(text)["static_resources"]["listeners"][1]
+    (chain,) = inside["filter_chains"]
+    assert chain["filter_chain_match"]["transport_protocol"] == "tls"
+    found: list[str] = chain["filter_chain_match"]["server_names"]
+    return found
 
 
 def test_only_granted_names_are_ever_resolved(tmp_path: Path) -> None:
     text = rendered(tmp_path, '[{host: api.example.com}, {host: "*.example.org"}]')
-    inside = yaml.safe_load(text)["static_resources"]["listeners"][1]
-    (chain,) = inside["filter_chains"]
-    assert chain["filter_chain_match"] == {
-        "transport_protocol": "tls",
-        "server_names": ["*.example.org", "api.example.com"],
-    }
+    assert names(text) == ["*.example.org", "api.anthropic.com", "api.example.com"]
 
 
 def test_the_meshs_own_networks_are_refused_even_where_private_ones_are_declared(
     tmp_path: Path,
 ) -> None:
     text = rendered(tmp_path, "[{host: home.example.com, allow_private_addresses: true}]")
-    assert '{address_prefix: "100.64.0.0", prefix_len: 16}' in text
-    assert '{address_prefix: "169.254.0.0", prefix_len: 16}' in text
-    assert '{address_prefix: "192.168.0.0", prefix_len: 16}' not in text
-    assert '{address_prefix: "192.168.0.0", prefix_len: 16}' in rendered(
-        tmp_path, "[{host: home.example.com}]"
-    )
+    denied = {name: ranges(text, name) for name in ("out", "own")}
+    assert {"100.64.0.0/16", "169.254.0.0/16", "127.0.0.0/8"} <= denied["own"]
+    assert not {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"} & denied["own"]
+    assert {"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"} <= denied["out"]
+
+
+def ranges(text: str, listener: str) -> set[str]:
+    """What is taken out of answers, the same wherever a listener's names are resolved."""
+    resources = yaml.safe_load(text)["static_resources"]
+    found = [
+        c["cluster_type"]["typed_config"] for c in resources["clusters"] if "cluster_type" in c
+    ]
+    for one in resources["listeners"]:
+        for chain in one["filter_chains"]:
+            found += [f["typed_config"] for f in chain["filters"]]
+    caches = [c["dns_cache_config"] for c in found if "dns_cache_config" in c]
+    filters = [c["resolved_address_filter"] for c in caches if c["name"] == listener]
+    assert len(filters) >= 2
+    assert all(one == filters[0] for one in filters)
+    return {f"{r['address_prefix']}/{r['prefix_len']}" for r in filters[0]["ranges"]}
 
 
 def test_a_networks_way_out_comes_with_the_grant_and_never_offline(tmp_path: Path) -> None:
