@@ -66,7 +66,10 @@ def certificates(folder: Path, names: Sequence[str]) -> None:
         file.chmod(0o644)
 
 
-SUBNETS = {"public": "203.0.113.0/24", "private": "192.168.217.0/24"}
+SUBNETS = {"public": "203.0.113.0/24", "private": "192.168.217.0/24", "mixed": "198.16.0.0/14"}
+"""`mixed` holds addresses of both kinds: one name can stand for two."""
+ADDRESSES = {"public": "198.16.0.8", "private": "198.18.0.8"}
+"""In `mixed`."""
 
 
 @dataclass
@@ -82,11 +85,15 @@ class Internet:
     made: list[str] = field(default_factory=list)
     clients: list[str] = field(default_factory=list)
 
-    def start(self) -> None:
-        """Make the images, networks and servers."""
+    def prepare(self) -> None:
+        """Make the image and the certificates."""
         subprocess.run([str(harness.HERE / "make_base"), CLIENTS, PACKAGES], check=True,
                        timeout=900)  # fmt: skip
         certificates(self.folder, [n for names in self.names.values() for n in names])
+
+    def start(self) -> None:
+        """Make the images, networks and servers."""
+        self.prepare()
         for side, names in self.names.items():
             network = f"{self.name}-{side}"
             harness.docker("network", "create", "--internal", "--subnet", SUBNETS[side],
@@ -97,6 +104,25 @@ class Internet:
             harness.docker("run", "--detach", "--name", network, "--network", network, *aliases,
                            "--volume", f"{self.folder}:/certs:ro", CLIENTS,
                            "python3", "-c", SERVER)  # fmt: skip
+
+    def mix(self, names: Sequence[str], listening: Sequence[str] = tuple(ADDRESSES)) -> None:
+        """A network on which each name stands for two addresses, a public and a private one.
+
+        Docker gives the two in any order. Those not in `listening` accept no connection.
+        """
+        network = f"{self.name}-mixed"
+        if network not in self.made:
+            harness.docker("network", "create", "--internal", "--subnet", SUBNETS["mixed"],
+                           network)  # fmt: skip
+            self.made.append(network)
+        aliases = [word for name in names for word in ("--network-alias", name)]
+        for kind, address in ADDRESSES.items():
+            serves = ("python3", "-c", SERVER) if kind in listening else ("sleep", "3600")
+            name = f"{network}-{kind}"
+            harness.docker("rm", "--force", name, check=False)
+            harness.docker("run", "--detach", "--name", name, "--network", network, "--ip", address,
+                           *aliases, "--volume", f"{self.folder}:/certs:ro", CLIENTS,
+                           *serves)  # fmt: skip
 
     def client(self, container: str) -> str:
         """A container with clients on the network of another: its user, its environment."""
@@ -127,5 +153,6 @@ class Internet:
     def remove(self) -> None:
         """Take it away."""
         for network in self.made:
-            harness.docker("rm", "--force", network, check=False)
+            for name in (network, *(f"{network}-{kind}" for kind in ADDRESSES)):
+                harness.docker("rm", "--force", name, check=False)
             harness.docker("network", "rm", network, check=False)
