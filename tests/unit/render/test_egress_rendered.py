@@ -89,6 +89,35 @@ def test_the_meshs_own_networks_are_refused_even_where_private_ones_are_declared
     assert {"10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16"} <= denied["out"]
 
 
+@pytest.mark.parametrize(
+    ("keys", "way"),
+    [
+        ("base_url: 'https://models.example.com/v1'", "out"),
+        ("base_url: 'https://models.example.com/v1', allow_private_addresses: true", "own"),
+        ("base_url: 'http://192.168.7.8:11434/v1'", "own"),
+        ("base_url: 'http://8.8.8.8:11434/v1'", "out"),
+        ("base_url: 'http://host.docker.internal:11434/v1'", "own"),
+    ],
+)
+def test_a_models_server_is_private_where_the_spec_says_so(
+    tmp_path: Path, keys: str, way: str
+) -> None:
+    models = f"models: {{own: {{model: 'openai:own', {keys}}}}}\n"
+    (tmp_path / "t.py").write_text(TOOL)
+    head = HEAD.replace('"anthropic:claude-sonnet-4-5"', "own")
+    (tmp_path / "seawall.yaml").write_text(f"{head}{models}agents: {{lead: {{instructions: L}}}}\n")
+    spec = load(tmp_path / "seawall.yaml")
+    plan = compile_plan(spec, sources.read(spec))
+    files = render(plan, ComposeOptions("p", IPv4Network("100.64.0.0/16")), CODE).files
+    text = files["workloads/gateway-agent-lead/envoy.yaml"]
+    assert f"envoy_internal_address: {{server_listener_name: {way}}}" in text
+    allows = {k.allows for k in plan.links if k.model}
+    assert allows == {("allow_private_addresses",) if way == "own" else ()}
+    compose = yaml.safe_load(files["compose.yaml"])["services"]["gateway-agent-lead"]
+    machine = {"host.docker.internal": "host-gateway"} if "docker" in keys else None
+    assert compose.get("extra_hosts") == machine
+
+
 def ranges(text: str, listener: str) -> set[str]:
     """What is taken out of answers, the same wherever a listener's names are resolved."""
     resources = yaml.safe_load(text)["static_resources"]

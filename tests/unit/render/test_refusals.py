@@ -59,6 +59,21 @@ def test_ways_out_that_no_gateway_has_yet(tmp_path: Path, tool: str, words: str)
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "ollama.localhost"])
+def test_a_model_on_this_machine_by_a_name_that_would_be_the_container(
+    tmp_path: Path, host: str
+) -> None:
+    model = f"models: {{llama: {{model: 'openai:llama', base_url: 'http://{host}:11434/v1'}}}}\n"
+    text = HEAD.replace('"anthropic:claude-sonnet-4-5"', "llama") + model
+    with pytest.raises(OperatorError) as caught:
+        rendering(tmp_path, text)
+    assert str(caught.value) == (
+        f"agent/lead: openai:llama is at {host}, which inside a container is the container itself. "
+        "Say host.docker.internal in its base_url, or the machine's address."
+    )
+    rendering(tmp_path, f"{text}script: t.py\n", offline=True)
+
+
 def test_a_package_in_another_version_than_seawalls_own(tmp_path: Path) -> None:
     version = pins(lock("bridge"))["pydantic"]
     (tmp_path / "r.txt").write_text("Pydantic==1.0\nsix==1.17.0\n")
