@@ -11,7 +11,7 @@ from seawall.errors import OperatorError
 from seawall.plan.compile import compile_plan
 from seawall.render.compose import ComposeOptions, render
 from seawall.render.dockerfile import lock
-from seawall.render.refusals import pins
+from seawall.render.refusals import pins, refuse
 from seawall.spec import sources
 from seawall.spec.load import load
 
@@ -71,7 +71,9 @@ def test_a_model_on_this_machine_by_a_name_that_would_be_the_container(
         f"agent/lead: openai:llama is at {host}, which inside a container is the container itself. "
         "Say host.docker.internal in its base_url, or the machine's address."
     )
-    rendering(tmp_path, f"{text}script: t.py\n", offline=True)
+    (tmp_path / "seawall.yaml").write_text(f"{text}script: t.py\n")
+    spec = load(tmp_path / "seawall.yaml")
+    refuse(compile_plan(spec, sources.read(spec)), offline=True)
 
 
 def test_a_package_in_another_version_than_seawalls_own(tmp_path: Path) -> None:
