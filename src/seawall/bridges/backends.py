@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import assert_never
+from urllib.parse import urlsplit
 
 from seawall.errors import OperatorError
 from seawall.wire import places
@@ -27,10 +28,12 @@ def open_backend(
     memory: Backend | None = None,
     headers: Mapping[str, str] | None = None,
     secrets: Path | None = None,
+    through_gateway: bool = False,
 ) -> Backend:
     """The backend of a tool, not yet entered; `folder` is the spec's.
 
-    `headers` go to a server by URL; `secrets` is the folder where a program finds its own.
+    `headers` go to a server by URL; `secrets` is the folder where a program finds its own. With
+    `through_gateway` the tool's gateway speaks to such a server, and adds TLS and the credential.
 
     Raises OperatorError for what this machine cannot run.
     """
@@ -47,7 +50,8 @@ def open_backend(
         case UrlTool():
             from .http import UrlBackend
 
-            return UrlBackend(profile.tool, source.url, headers or {})
+            asked = _by_gateway(source.url) if through_gateway else source.url
+            return UrlBackend(profile.tool, source.url, headers or {}, asked=asked)
         case SandboxTool():
             if source.language != "python":
                 fault = f"a {source.language} sandbox needs a container engine"
@@ -60,6 +64,13 @@ def open_backend(
                 raise OperatorError(place, "no memory service was given to this bridge")
             return memory
     assert_never(source)
+
+
+def _by_gateway(url: str) -> str:
+    """What a gateway is asked for in place of a URL: it is plain on the way to it alone."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"http://{parts.hostname}:{port}{parts.path or '/'}"
 
 
 def _functions(profile: BridgeProfile, source: FunctionsTool, folder: Path) -> Backend:

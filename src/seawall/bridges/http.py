@@ -26,9 +26,14 @@ ECHO_CHARACTERS_MIN = 6
 class UrlBackend:
     """Speaks to one server over streamable HTTP."""
 
-    def __init__(self, tool: str, url: str, headers: Mapping[str, str]) -> None:
-        """`headers` go with each request to this server and to no other."""
+    def __init__(
+        self, tool: str, url: str, headers: Mapping[str, str], *, asked: str | None = None
+    ) -> None:
+        """`headers` go with each request to this server and to no other; `asked` is the URL that
+        requests name, where a gateway makes the server's of it.
+        """
         self._tool, self._url, self._headers = tool, url, headers
+        self._asked = asked or url
         # What follows `Bearer `, too; the longest first. A word this short would spoil all text.
         parts = {part for value in headers.values() for part in (value, value.rpartition(" ")[2])}
         self._credentials = sorted(
@@ -118,7 +123,7 @@ class UrlBackend:
             httpx2.AsyncClient(
                 headers=dict(self._headers), timeout=patience, follow_redirects=False
             ) as http,
-            streamable_http_client(self._url, http_client=http) as streams,
+            streamable_http_client(self._asked, http_client=http) as streams,
         ):
             yield streams
 

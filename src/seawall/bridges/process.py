@@ -44,7 +44,11 @@ def scrubbed(extra: Mapping[str, str]) -> dict[str, str]:
     """An environment with nothing of ours in it that could be a secret."""
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
     # Only as our containers have them: a person's own proxy may hold a password.
-    ours = {name: value for name, value in places.PROXY.items() if os.environ.get(name) == value}
+    proxy = places.proxy()
+    ours = {name: value for name, value in proxy.items() if os.environ.get(name) == value}
+    if "HTTP_PROXY" in ours:
+        # Which names go past it is the mesh's to say, and differs from tool to tool.
+        ours |= {name: os.environ[name] for name in proxy if name.upper() == "NO_PROXY"}
     return kept | ours | dict(extra)
 
 

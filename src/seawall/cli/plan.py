@@ -84,7 +84,7 @@ def show(plan: Plan, spec: Spec, console: Console, *, origins: bool) -> None:
         _workload(workload) for workload in plan.workloads
     ])  # fmt: skip
     _table(console, "Links; nothing else is reachable", ("from", "to", "over", "may"), [
-        _link(link) for link in plan.links
+        _link(plan, link) for link in plan.links
     ])  # fmt: skip
     _table(console, "Secrets, by name; values are read late", ("", "from", "given to"), [
         (s.name, (s.env and f"${s.env}") or s.file or " ".join(s.command), ", ".join(s.readers))
@@ -111,8 +111,11 @@ def _workload(workload: Workload) -> tuple[str, ...]:
     return (workload.identity, str(workload.replicas), str(workload.uid), image, memory, says)
 
 
-def _link(link: Link) -> tuple[str, ...]:
+def _link(plan: Plan, link: Link) -> tuple[str, ...]:
     may = ", ".join(link.functions)
+    for one in plan.services:
+        if link.target == f"service/{one.name}":
+            may = f"{one.host}:{one.port}" + (f" on {one.network}" if one.network else "")
     if link.credential is not None:
         may = f"gateway adds {link.credential.secret}"
     return (link.source, link.target, f"{link.protocol} {link.port}", may)

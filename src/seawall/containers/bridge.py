@@ -14,7 +14,7 @@ from seawall.bridges.backends import open_backend
 from seawall.bridges.bridge import Bridge
 from seawall.errors import OperatorError
 from seawall.wire import places
-from seawall.wire.profiles import BridgeProfile, MemoryTool
+from seawall.wire.profiles import BridgeProfile, MemoryTool, UrlTool
 
 from .life import alive, begin
 from .serving import serve
@@ -29,10 +29,12 @@ async def run(profile: BridgeProfile, files: Path) -> None:
         memory = None
         if isinstance(profile.source, MemoryTool):
             memory = await asyncio.to_thread(_memory, profile.source, files)
-        backend = open_backend(profile, folder=files, memory=memory)
+        backend = open_backend(profile, folder=files, memory=memory, through_gateway=True)
         async with Bridge(profile, backend) as bridge:
             # A tool that cannot start must not look ready: its last words are the container's.
-            await backend.list()
+            # Somebody else's server that is away is not this container's fault.
+            if not isinstance(profile.source, UrlTool):
+                await backend.list()
             await serve({places.BRIDGE_PORT: bridge.app}, ready)
 
 

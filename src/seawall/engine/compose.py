@@ -85,6 +85,8 @@ class ComposeEngine(Project):
                 not come up. What was started stays, for `logs`; `down` removes it.
         """
         self._has_script(options)
+        if not options.offline:
+            self._has_networks()
         keys = {} if options.offline else mounted.resolve(self.plan, self.spec_folder)
         options.progress.step("looking at the engine")
         found = self.checks()
@@ -240,6 +242,18 @@ class ComposeEngine(Project):
                 "--offline needs a script, and the spec names none",
                 "Add `script: FILE`, or drop --offline to use real models",
             )
+
+    def _has_networks(self) -> None:
+        """Networks of others that the mesh's gateways join. Compose's own words name no service."""
+        wanted = {s.name: s.network for s in self.plan.services if s.network}
+        if not wanted:
+            return
+        there = set(self.docker.ask("network", "ls", "--format", "{{.Name}}").split())
+        for name, network in wanted.items():
+            if network not in there:
+                fault = f"there is no Docker network `{network}`"
+                remedy = "Start what makes it first; `docker network ls` shows those there are"
+                raise OperatorError(f"services/{name}: network", fault, remedy)
 
     def _lay(self, made: Rendered, options: UpOptions) -> None:
         folder.lay(made, self.home, self.spec_folder)

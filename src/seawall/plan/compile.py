@@ -23,7 +23,7 @@ from seawall.wire.profiles import (
 )
 
 from .controls import controls, faults
-from .links import links, secrets
+from .links import links, secrets, services
 from .meters import meters, task_budget
 from .model import Door, Limits, Plan, Recipe, SourceFile, Workload
 from .tools import bridge, files, recipe, requirements
@@ -52,6 +52,7 @@ def compile_plan(spec: Spec, sources: Sources) -> Plan:
         workloads=workloads,
         links=connections,
         door=Door(),
+        services=services(spec, connections),
         secrets=secrets(spec, connections),
         controls=controls(spec),
         trusted_cas=_files(sources, list(spec.trusted_cas)),

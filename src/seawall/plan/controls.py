@@ -8,6 +8,7 @@ from __future__ import annotations
 from seawall.spec.faults import Fault, nearest
 from seawall.spec.model import Spec
 
+from .links import links
 from .model import Control
 
 REQUIRED = {
@@ -71,5 +72,5 @@ def _exempt(spec: Spec) -> dict[str, tuple[str, ...]]:
     both = (*((f"agent/{n}", a) for n, a in spec.agents.items()),
             *((f"tool/{n}", t) for n, t in spec.tools.items()))  # fmt: skip
     writable = sorted(i for i, w in both if w.allow_writable_root)
-    private = sorted(i for i, w in both if any(e.allow_private_addresses for e in w.egress))
+    private = sorted({k.source for k in links(spec) if "allow_private_addresses" in k.allows})
     return {"read-only-root": tuple(writable), "egress-by-name": tuple(private)}

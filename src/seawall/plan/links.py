@@ -14,7 +14,7 @@ from seawall.spec.profiles import profile as model_profile
 from seawall.spec.tools import ProgramKeys, UrlSpec
 from seawall.wire.profiles import ModelProfile
 
-from .model import Credential, Link, Rules, Secret
+from .model import Credential, ExistingService, Link, Rules, Secret
 
 KEEPER_PORT = 8080
 BROKER_PORT = 6379
@@ -63,8 +63,7 @@ def _of_agent(spec: Spec, name: str) -> Iterator[Link]:
 def _of_tool(spec: Spec, name: str) -> Iterator[Link]:
     tool, source = spec.tools[name], f"tool/{name}"
     if isinstance(tool, UrlSpec):
-        link = _to_url(source, tool.url, _credential(tool.auth), plain=tool.allow_plain_http)
-        yield link.model_copy(update={"rules": Rules()}) if link.credential else link
+        yield _to_server(source, tool)
     yield from _outside(spec, source, tool.egress, tool.connects)
 
 
@@ -82,6 +81,19 @@ def to_model(source: str, model: ModelProfile) -> Link:
     url = model.base_url or f"https://{HOSTS[provider]}"
     link = _to_url(source, url, credential, private=model.allow_private_addresses)
     return link.model_copy(update={"model": True})
+
+
+def _to_server(source: str, tool: UrlSpec) -> Link:
+    """From a bridge to the MCP server at a URL: its one endpoint, whoever else shares the host."""
+    link = _to_url(
+        source,
+        tool.url,
+        _credential(tool.auth),
+        plain=tool.allow_plain_http,
+        private=tool.allow_private_addresses,
+    )
+    rules = Rules(methods=("DELETE", "GET", "POST"), paths=(urlsplit(tool.url).path or "/",))
+    return link.model_copy(update={"rules": rules})
 
 
 def _to_url(
@@ -158,6 +170,16 @@ def _credential(auth: BearerAuth | HeaderAuth | QueryAuth | None) -> Credential 
     if isinstance(auth, QueryAuth):
         return Credential(secret=auth.secret, query=auth.query)
     return Credential(secret=auth.secret, header=auth.header, prefix=auth.prefix)
+
+
+def services(spec: Spec, connections: tuple[Link, ...]) -> tuple[ExistingService, ...]:
+    """The existing services that somebody connects to."""
+    found = {k.target.removeprefix("service/") for k in connections if k.protocol == "tcp"}
+    return tuple(
+        ExistingService(name=name, host=one.host, port=one.port, network=one.network)
+        for name, one in sorted(spec.services.items())
+        if name in found
+    )
 
 
 def secrets(spec: Spec, connections: tuple[Link, ...]) -> tuple[Secret, ...]:

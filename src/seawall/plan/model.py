@@ -122,6 +122,16 @@ class Link(Message):
     """The spec's `allow_…` keys that loosen this link."""
 
 
+class ExistingService(Message):
+    """Something of the author's that runs already; links name it as `service/name`."""
+
+    name: str
+    host: str
+    port: int
+    network: str | None = None
+    """The engine's network that it is on; None for one that is reached from outside."""
+
+
 class Door(Message):
     """The mesh's only published port."""
 
@@ -169,6 +179,8 @@ class Plan(Message):
     workloads: tuple[Workload, ...]
     links: tuple[Link, ...]
     door: Door = Door()
+    services: tuple[ExistingService, ...] = ()
+    """Those that somebody connects to."""
     secrets: tuple[Secret, ...] = ()
     controls: tuple[Control, ...] = ()
     trusted_cas: tuple[SourceFile, ...] = ()

@@ -81,16 +81,17 @@ def render(plan: Plan, options: ComposeOptions, code: Mapping[str, Code]) -> Ren
     replicas = sum(w.replicas for w in plan.workloads)
     shared = hardened(f"./{SECCOMP_FILE}", replicas + len(shape.services) - len(plan.workloads))
     networks = {n.name: _network(n) for n in shape.networks}
+    others = {name: {"external": True, "name": own} for name, own in shape.joined}
     services = {s.name: _service(plan, s, options, images[s.name].digest) for s in shape.services}
     for service in services.values():
-        among = {name: networks[name] for name in service["networks"]}
-        calls = STRANGERS_PROFILE if "security_opt" in service else PROFILE
-        service["labels"] = Flow({DEFINITION: _definition(service, shared, among, calls)})
+        among = {name: (networks | others)[name] for name in service["networks"]}
+        service["labels"] = Flow({DEFINITION: _definition(service, shared, among)})
     document = {
         "name": options.project,
         "x-hardened": Why(shared, "Every service is held to this."),
         "services": services,
-        "networks": {n.name: Why(networks[n.name], n.why) for n in shape.networks},
+        "networks": {n.name: Why(networks[n.name], n.why) for n in shape.networks}
+        | {name: Why(Flow(one), _JOINED) for name, one in others.items()},
         "volumes": _named_volumes(shape, options),
         **({"secrets": {"ca": {"file": "./ca.crt"}}} if options.ca_bundle else {}),
     }
@@ -117,6 +118,7 @@ DOCKERIGNORE = """\
 !trusted
 !workloads
 """
+_JOINED = "not the mesh's own: gateways reach existing services here"
 _HEAD = """\
 The mesh {name} for Docker Compose, rendered by Seawall from seawall.yaml: edit that, not this.
 Needs Docker Engine 28 or newer. Secrets are files below secrets/, a folder for each gateway."""
@@ -183,10 +185,10 @@ def _service(plan: Plan, service: Service, options: ComposeOptions, digest: str)
         **_calls(service),
         **_loosened(service),
         **limited(_limits_of(service)),
-        **_environment(service),
+        **_environment(plan, service),
         **_after(service),
         "networks": {a.network: _attachment(a) for a in service.networks},
-        **_hosts(service),
+        **_hosts(plan, service),
         **({"volumes": mounts} if mounts else {}),
         **(_published(options) if service.kind == "door" else {}),
     }
@@ -202,19 +204,29 @@ def _after(service: Service) -> dict[str, Any]:
     return {"depends_on": Why(Flow(["keeper"]), why)}
 
 
-def _hosts(service: Service) -> dict[str, Any]:
+def _hosts(plan: Plan, service: Service) -> dict[str, Any]:
     """Names that no DNS server knows."""
-    machine = f"outside/{ENGINE_HOST}"
-    if not any(link.target == machine for link in service.links):
-        return {}
-    return {"extra_hosts": Flow({ENGINE_HOST: "host-gateway"})}
+    known = {name: str(address) for name, address in service.hosts}
+    machines = {f"service/{one.name}" for one in plan.services if one.host == ENGINE_HOST}
+    machines.add(f"outside/{ENGINE_HOST}")
+    if any(link.target in machines for link in service.links):
+        known[ENGINE_HOST] = "host-gateway"
+    return {"extra_hosts": Flow(known)} if known else {}
 
 
-def _environment(service: Service) -> dict[str, Any]:
+def _environment(plan: Plan, service: Service) -> dict[str, Any]:
     """Ordinary clients find the gateway by these."""
     # A tool's second network is the one it shares with a gateway of its own.
     behind = service.kind == "agent" or (service.kind == "tool" and len(service.networks) > 1)
-    return {"environment": dict(places.PROXY)} if behind else {}
+    if not behind:
+        return {}
+    granted = {k.target for k in plan.links if k.source == _identity(service)}
+    direct = [name for name, _ in service.hosts if f"outside/{name}" not in granted]
+    return {"environment": places.proxy(direct)}
+
+
+def _identity(service: Service) -> str:
+    return service.workload.identity if service.workload else ""
 
 
 def _strange(service: Service) -> bool:

@@ -7,7 +7,7 @@ resolves it, and refuses addresses that nobody granted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, collapse_addresses
 from typing import Any
@@ -194,7 +194,7 @@ def _checks(
         "envoy.filters.network.tcp_proxy",
         "extensions.filters.network.tcp_proxy.v3.TcpProxy",
         stat_prefix=name,
-        cluster=_beyond(name),
+        cluster=beyond(name),
         # The checks before it act on the first bytes; none goes out before they have.
         upstream_connect_mode="ON_DOWNSTREAM_DATA",
         max_early_data_bytes=16384,
@@ -233,7 +233,8 @@ def dns(name: str, mesh: IPv4Network) -> Why:
     return Why(Flow({**cache, "resolved_address_filter": {"ranges": ranges}}), why)
 
 
-def _beyond(name: str) -> str:
+def beyond(name: str) -> str:
+    """The cluster of the addresses that a listener inside resolves to."""
     return f"{name} addresses"
 
 
@@ -271,20 +272,20 @@ def _cut_log(fields: dict[str, str]) -> list[Any]:
 
 
 def clusters(
-    grants: Sequence[Link], ways: Sequence[Link], ca_file: str, mesh: IPv4Network
+    grants: Sequence[Link], names: Iterable[str], ca_file: str, mesh: IPv4Network
 ) -> list[dict[str, Any]]:
-    """To the listeners inside, and from them to the addresses that are left."""
+    """To the listeners inside, and from those of these names to the addresses that are left."""
     tunnels = sorted({grant.way(link) for link in grants if link.rules is None})
     return [
         *(grant.inward(name, name) for name in tunnels),
         *(spoken.cluster(link, ca_file) for link in grants if link.rules is not None),
-        *(_addresses(name, mesh) for name in sorted({grant.way(link) for link in ways})),
+        *(_addresses(name, mesh) for name in sorted(set(names))),
     ]
 
 
 def _addresses(name: str, mesh: IPv4Network) -> dict[str, Any]:
     return {
-        "name": _beyond(name),
+        "name": beyond(name),
         "lb_policy": "CLUSTER_PROVIDED",
         "connect_timeout": f"{envoy.CONNECT_SECONDS}s",
         "cluster_type": envoy.typed(

@@ -19,7 +19,7 @@ from seawall.wire import headers, places
 from seawall.wire.messages import Fault
 from seawall.wire.profiles import AgentProfile, ModelProfile, ToolGrant
 
-from . import egress, envoy, grant, metering, yaml_text
+from . import egress, envoy, grant, metering, services, yaml_text
 from .injection import injector
 from .topology import GATEWAY_HOST, Service, Topology, service_name
 from .yaml_text import Flow
@@ -68,15 +68,35 @@ def gateway(plan: Plan, topology: Topology, service: Service, *, offline: bool) 
     prefix = {"address_prefix": str(subnet.network_address), "prefix_len": subnet.prefixlen}
     inside = {"source_prefix_ranges": [Flow(prefix)]}
     listeners = [envoy.listener(kind, str(address), places.GATEWAY_PORT, [manager], inside)]
-    extensions = {}
-    if ways:
-        listeners += egress.listeners(ways, topology.within, **fields)
-        clusters += egress.clusters(grants, ways, _ca_file(plan), topology.within)
-        extensions = egress.extensions()
+    listeners += egress.listeners(ways, topology.within, **fields)
+    existing = _services(plan, topology, service, fields)
+    resolving = [*map(grant.way, ways), *([grant.OWN] if existing else [])]
+    clusters += egress.clusters(grants, resolving, _ca_file(plan), topology.within)
+    listeners += existing
+    extensions = egress.extensions() if ways else {}
     head = f"The gateway of the {kind} {name} in the mesh {plan.name}: its only neighbour."
     return yaml_text.dump(
         envoy.bootstrap(listeners, clusters, **extensions), head, width=envoy.WIDTH
     )
+
+
+def _services(
+    plan: Plan, topology: Topology, service: Service, fields: dict[str, str]
+) -> list[dict[str, Any]]:
+    """A listener for each existing service, bound to the workload's side as all else is."""
+    assert service.workload is not None  # noqa: S101 - a gateway is some workload's
+    bound = [a for a in service.networks if a.address is not None]
+    sides = zip(bound, services.sides(plan, service.workload.identity), strict=True)
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for attached, side in sides:
+        subnet = next(n.subnet for n in topology.networks if n.name == attached.network)
+        prefix = {"address_prefix": str(subnet.network_address), "prefix_len": subnet.prefixlen}
+        inside = {"source_prefix_ranges": [Flow(prefix)]}
+        for one in side:
+            # One server under two names has one listener.
+            found.setdefault((attached.network, one.port), services.listener(
+                one, str(attached.address), inside, topology.within, fields))  # fmt: skip
+    return list(found.values())
 
 
 def _side(topology: Topology, service: Service) -> tuple[IPv4Address, IPv4Network]:

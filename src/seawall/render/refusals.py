@@ -8,8 +8,10 @@ from seawall.errors import OperatorError
 from seawall.plan.links import ENGINE_HOST
 from seawall.plan.model import Plan, Workload
 from seawall.spec.units import is_loopback
+from seawall.wire import places
 from seawall.wire.profiles import AgentProfile, BridgeProfile, UrlTool
 
+from . import services
 from .dockerfile import lock
 
 ROLES = {"bridge": "bridge", "entry": "runtime"}
@@ -52,18 +54,22 @@ def refuse(plan: Plan, *, offline: bool) -> None:
 
 
 def _refuse_ways(plan: Plan, workload: Workload) -> None:
-    """Ways out that no gateway has a listener for yet."""
-    for link in plan.links:
-        if link.source == workload.identity and link.target.startswith("service/"):
-            name = link.target.removeprefix("service/")
-            fault = f"`connects: [{name}]` has no way through a gateway on Docker yet"
-            remedy = "Take it out, or reach an HTTP service by `egress:`"
-            raise OperatorError(workload.identity, fault, remedy)
+    """Names that a container takes for itself or for its gateway."""
+    for one in services.connected(plan, workload.identity):
+        for name in (one.name, one.host):
+            if name in places.DIRECT or is_loopback(name):
+                fault = f"`{name}` already means something inside a container"
+                raise OperatorError(f"services/{one.name}", fault, _elsewhere("host"))
     profile = workload.profile
     if isinstance(profile, BridgeProfile) and isinstance(profile.source, UrlTool):
-        fault = f"`url: {profile.source.url}` cannot be reached from a container yet"
-        remedy = "Use `functions:` that call it, with `egress:` for its host"
-        raise OperatorError(workload.identity, fault, remedy)
+        host = urlsplit(profile.source.url).hostname or ""
+        if is_loopback(host):
+            fault = f"`{host}` is the container itself, inside one"
+            raise OperatorError(workload.identity, fault, _elsewhere("url"))
+
+
+def _elsewhere(key: str) -> str:
+    return f"Say {ENGINE_HOST} in its `{key}` for the machine that Docker runs on"
 
 
 def _refuse_models(agent: AgentProfile) -> None:
@@ -72,8 +78,7 @@ def _refuse_models(agent: AgentProfile) -> None:
         host = urlsplit(model.base_url or "").hostname or ""
         if is_loopback(host):
             fault = f"{model.ref} is at {host}, which inside a container is the container itself"
-            remedy = f"Say {ENGINE_HOST} in its base_url, or the machine's address"
-            raise OperatorError(f"agent/{agent.name}", fault, remedy)
+            raise OperatorError(f"agent/{agent.name}", fault, _elsewhere("base_url"))
 
 
 def _conflicts(workload: Workload) -> list[str]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
 from seawall.errors import OperatorError
 from seawall.plan.model import Link, Plan, Workload
+
+from . import services
 
 ServiceKind = Literal["broker", "keeper", "agent", "tool", "gateway", "door", "models"]
 
@@ -25,6 +27,8 @@ addresses to the others from the first one on."""
 UID_GATEWAY_OVER = 20_000
 """Above its workload's uid (`plan/compile.py`), so that a new agent changes no other gateway."""
 OUTSIDE = ("outside/", "service/")
+JOINED = "joined-"
+"""Before the name of a network that is not the mesh's own."""
 UID_DOOR, UID_MODELS = 60_000, 60_001
 """Above both ranges, and below 65536: with user namespaces there are no more."""
 
@@ -59,6 +63,8 @@ class Service:
     workload: Workload | None = None
     links: tuple[Link, ...] = ()
     """A gateway's: what it lets through."""
+    hosts: tuple[tuple[str, IPv4Address], ...] = ()
+    """Names of existing services, each with its gateway's address that stands for it."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,8 @@ class Topology:
     networks: tuple[Network, ...]
     within: IPv4Network
     """Where all of them are: no grant leads there."""
+    joined: tuple[tuple[str, str], ...] = ()
+    """Networks of others that a gateway is on: by its name here, and by its own."""
 
     def service(self, name: str) -> Service:
         """One service."""
@@ -89,15 +97,17 @@ def topology(plan: Plan, within: IPv4Network, *, offline: bool = False) -> Topol
         OperatorError: there are more networks than `within` has room for.
     """
     gateways = tuple(_gateways(plan, offline))
-    services = [*_core(plan), *gateways]
+    every = [*_core(plan), *gateways]
     if offline:
         on = (Attachment("models", "models"),)
-        services.append(Service("models", "models", UID_MODELS, on))
-    names = sorted({a.network for s in services for a in s.networks})
-    subnets = _subnets(names, within)
-    networks = tuple(_network(name, subnets[name]) for name in names)
-    placed = (_bound(service, subnets) for service in services)
-    return Topology(tuple(sorted(placed, key=lambda s: s.name)), networks, within)
+        every.append(Service("models", "models", UID_MODELS, on))
+    names = sorted({a.network for s in every for a in s.networks})
+    others = tuple((name, name.removeprefix(JOINED)) for name in names if name.startswith(JOINED))
+    own = [name for name in names if not name.startswith(JOINED)]
+    subnets = _subnets(own, within)
+    networks = tuple(_network(name, subnets[name]) for name in own)
+    placed = (_bound(plan, service, subnets) for service in every)
+    return Topology(tuple(sorted(placed, key=lambda s: s.name)), networks, within, others)
 
 
 def _core(plan: Plan) -> list[Service]:
@@ -112,12 +122,12 @@ def _core(plan: Plan) -> list[Service]:
             case "broker":
                 networks = (Attachment("broker", "broker"),)
             case "agent":
-                networks = (Attachment(name),)
+                networks = (Attachment(name), *_sides(plan, workload))
             case "tool":
                 # Nobody was granted it: it still runs, alone, for `seawall call`.
                 networks = (Attachment(name, name),)
                 if goes_out(plan, workload):
-                    networks += (Attachment(f"gateway-{name}"),)
+                    networks += (Attachment(f"gateway-{name}"), *_sides(plan, workload))
         found.append(Service(name, workload.kind, workload.uid, networks, workload))
     return found
 
@@ -134,30 +144,65 @@ def _gateways(plan: Plan, offline: bool) -> Iterable[Service]:
         own = service_name(workload.identity)
         name = f"gateway-{own}"
         if workload.kind == "agent":
-            networks = [Attachment(own, "gateway"), Attachment("keeper")]
+            networks = [Attachment(own, "gateway"), *_sides(plan, workload), Attachment("keeper")]
             tools = [service_name(k.target) for k in links if k.target.startswith("tool/")]
             networks += [Attachment(tool) for tool in tools]
         elif workload.kind == "tool" and out:
             # Not the network of those who call the tool: there it would serve them too.
-            networks = [Attachment(name, "gateway")]
+            networks = [Attachment(name, "gateway"), *_sides(plan, workload)]
         else:
             continue
         if out and not offline:
-            networks.append(Attachment("outside"))
+            networks += _ways_out(plan, workload)
         elif out and workload.kind == "agent":
             networks.append(Attachment("models"))
         uid = workload.uid + UID_GATEWAY_OVER
         yield Service(name, "gateway", uid, tuple(networks), workload, links)
 
 
-def _bound(service: Service, subnets: dict[str, IPv4Network]) -> Service:
-    """A gateway with its address on the agent's side, where alone it listens."""
-    if service.kind != "gateway":
+def _sides(plan: Plan, workload: Workload) -> list[Attachment]:
+    """The networks that a workload and its gateway share besides the first."""
+    ways = services.sides(plan, workload.identity)
+    return [Attachment(n) for n in services.networks(service_name(workload.identity), ways)]
+
+
+def _ways_out(plan: Plan, workload: Workload) -> list[Attachment]:
+    """The networks on which a gateway reaches what is not the mesh's."""
+    connected = services.connected(plan, workload.identity)
+    outside = {f"service/{one.name}" for one in connected if one.network is None}
+    targets = {link.target for link in plan.links if link.source == workload.identity}
+    out = any(target.startswith("outside/") or target in outside for target in targets)
+    joined = [Attachment(JOINED + n) for n in services.joined(plan, workload.identity)]
+    return [*([Attachment("outside")] if out else []), *joined]
+
+
+def _bound(plan: Plan, service: Service, subnets: dict[str, IPv4Network]) -> Service:
+    """A gateway with its addresses on the workload's side, where alone it listens; a workload with
+    the names that stand for them.
+    """
+    if service.workload is None or service.kind not in ("gateway", "agent", "tool"):
         return service
-    first, *others = service.networks
-    bound = Attachment(first.network, first.alias, subnets[first.network][GATEWAY_HOST])
-    return Service(service.name, service.kind, service.uid, (bound, *others), service.workload,
-                   service.links)  # fmt: skip
+    identity = service.workload.identity
+    ways = services.sides(plan, identity)
+    sides = [_first_side(identity), *services.networks(service_name(identity), ways)]
+    if service.kind == "gateway":
+        networks = tuple(
+            replace(a, address=subnets[a.network][GATEWAY_HOST]) if a.network in sides else a
+            for a in service.networks
+        )
+        return replace(service, networks=networks)
+    hosts = {
+        name: subnets[network][GATEWAY_HOST]
+        for network, side in zip(sides, ways, strict=True)
+        for name in services.names(side)
+    }
+    return replace(service, hosts=tuple(sorted(hosts.items())))
+
+
+def _first_side(identity: str) -> str:
+    """The network of a workload and its gateway: a tool's own is that of its callers."""
+    own = service_name(identity)
+    return f"gateway-{own}" if identity.startswith("tool/") else own
 
 
 def _network(name: str, subnet: IPv4Network) -> Network:
@@ -171,8 +216,9 @@ def _network(name: str, subnet: IPv4Network) -> Network:
     if name in whys:
         return Network(name, subnet, whys[name], open=name in ("front", "outside"))
     kind, _, rest = name.partition("-")
-    if kind == "gateway":
-        return Network(name, subnet, f"{rest} and its own gateway; no way out")
+    if kind in ("gateway", "services"):
+        who = rest.partition("-")[2] if kind == "services" else rest
+        return Network(name, subnet, f"{who} and its own gateway; no way out")
     who = "the gateways of agents that were granted it" if kind == "tool" else "its own gateway"
     return Network(name, subnet, f"{rest} and {who}; no way out")
 

@@ -15,6 +15,8 @@ from .faults import Path, Place
 from .tools import Tool
 from .units import Host, Name, Port, Seconds, SecretName, Text, Url, fault
 
+NetworkName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$", max_length=128)]
+
 
 class Prices(SpecModel):
     """US dollars per million tokens; zero is a price."""
@@ -121,8 +123,11 @@ class Defaults(SpecModel):
 class Service(SpecModel):
     """Something of the author's that runs already, a Postgres say."""
 
-    host: Host = Field(description="Its name.")
+    host: Host = Field(description="Its name, or its IPv4 address.")
     port: Port = Field(description="Its port.")
+    network: NetworkName | None = Field(
+        None, description="The Docker network that it is on, another Compose project's say."
+    )
 
     @model_validator(mode="before")
     @classmethod

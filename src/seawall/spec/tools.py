@@ -77,6 +77,9 @@ class UrlSpec(ToolKeys):
     allow_plain_http: bool = Field(
         False, description="Speak HTTP without TLS to it: what is sent can be read."
     )
+    allow_private_addresses: bool = Field(
+        False, description="Let its name stand for a private address, your own network's say."
+    )
 
 
 class SandboxSpec(ToolKeys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Address
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -78,9 +79,12 @@ def _url(value: str) -> str:
 
 
 def _host(value: str) -> str:
-    if not _HOST.fullmatch(value):
-        raise fault("must be a host's name", "Write api.example.com: no scheme, port, path or *")
-    return value
+    try:
+        return str(IPv4Address(value))
+    except ValueError:
+        if _HOST.fullmatch(value):
+            return value
+    raise fault("must be a host's name", "Write api.example.com: no scheme, port, path or *")
 
 
 def _host_pattern(value: str) -> str:

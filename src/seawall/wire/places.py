@@ -1,5 +1,7 @@
 """Where things are inside every container: what the renderers write and the programs read."""
 
+from collections.abc import Iterable
+
 PROFILE = "/seawall/profile.json"
 """The workload's own profile (`wire/profiles.py`)."""
 FILES = "/seawall/files"
@@ -19,17 +21,22 @@ DATA = "/data"
 
 GATEWAY = "http://gateway:8080"
 """An agent's one neighbour."""
-PROXY = {
-    "HTTP_PROXY": GATEWAY,
-    "HTTPS_PROXY": GATEWAY,
-    "NO_PROXY": "gateway,localhost,127.0.0.1",
-    "http_proxy": GATEWAY,
-    "https_proxy": GATEWAY,
-    "no_proxy": "gateway,localhost,127.0.0.1",
+DIRECT = ("gateway", "localhost", "127.0.0.1")
+"""What no client asks a proxy for."""
+
+
+def proxy(direct: Iterable[str] = ()) -> dict[str, str]:
+    """Environment variables by which ordinary clients reach hosts outside through the gateway.
+
+    `direct`: names that the gateway has a listener of its own for.
+    """
+    names = ",".join([*DIRECT, *direct])
+    every = {"HTTP_PROXY": GATEWAY, "HTTPS_PROXY": GATEWAY, "NO_PROXY": names}
+    small = {name.lower(): value for name, value in every.items()}
     # Node heeds the others only with it (nodejs.org/api/cli.html, from 22.21 and 24.5 on).
-    "NODE_USE_ENV_PROXY": "1",
-}
-"""Environment variables by which ordinary clients reach hosts outside through the gateway."""
+    return {**every, **small, "NODE_USE_ENV_PROXY": "1"}
+
+
 KEEPER_PATH = "/keeper"
 TOOLS_PATH = "/tools"
 MODELS_PATH = "/models"

@@ -46,17 +46,21 @@ def test_kinds_that_have_no_container_yet(tmp_path: Path, tool: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tool", "words"),
+    ("tool", "service", "words"),
     [
-        ("url: 'https://mcp.example.com/mcp'", "cannot be reached from a container"),
-        ("functions: t.py, connects: [db]", "`connects: [db]` has no way through a gateway"),
+        ("url: 'http://localhost:9000/mcp'", "db:1", "tool/x: `localhost` is the container itself"),
+        ("functions: t.py, connects: [db]", "localhost:5432", "services/db: `localhost` already"),
+        ("functions: t.py, connects: [db]", "127.0.0.1:5432", "services/db: `127.0.0.1` already"),
+        ("functions: t.py, connects: [db]", "gateway:5432", "services/db: `gateway` already means"),
     ],
 )
-def test_ways_out_that_no_gateway_has_yet(tmp_path: Path, tool: str, words: str) -> None:
-    services = "services: {db: {host: db.example.com, port: 5432}}\n"
+def test_names_that_a_container_takes_for_something_else(
+    tmp_path: Path, tool: str, service: str, words: str
+) -> None:
     with pytest.raises(OperatorError) as caught:
-        rendering(tmp_path, f"{HEAD}tools: {{x: {{{tool}}}}}\n{services}")
+        rendering(tmp_path, f"{HEAD}tools: {{x: {{{tool}}}}}\nservices: {{db: '{service}'}}\n")
     assert words in str(caught.value)
+    assert "Say host.docker.internal" in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "ollama.localhost"])
@@ -69,7 +73,7 @@ def test_a_model_on_this_machine_by_a_name_that_would_be_the_container(
         rendering(tmp_path, text)
     assert str(caught.value) == (
         f"agent/lead: openai:llama is at {host}, which inside a container is the container itself. "
-        "Say host.docker.internal in its base_url, or the machine's address."
+        "Say host.docker.internal in its `base_url` for the machine that Docker runs on."
     )
     (tmp_path / "seawall.yaml").write_text(f"{text}script: t.py\n")
     spec = load(tmp_path / "seawall.yaml")
