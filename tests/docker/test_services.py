@@ -109,7 +109,7 @@ def world(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
     subprocess.run([str(harness.HERE / "make_base"), POSTGRES, "postgresql"], check=True,
                    timeout=900)  # fmt: skip
     shop = ("compose", "--project-name", f"{name}-shop", "--file", str(folder / "shop.yaml"))
-    (folder / "shop.yaml").write_text(json.dumps(SHOP))
+    (folder / "shop.yaml").write_text(json.dumps(SHOP).replace("$", "$$"))
     machine = socketserver.ThreadingTCPServer(("0.0.0.0", 0), Hello)
     threading.Thread(target=machine.serve_forever, daemon=True).start()
     mesh = harness.write(folder / "mesh", spec(f"{name}-shop_default", machine.server_address[1]),
@@ -120,7 +120,7 @@ def world(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wo
         # What is not there yet is named before anything is built.
         early = mesh.seawall("up", check=False)
         assert early.returncode == 3
-        assert f"services/db: network: there is no Docker network `{name}-shop_default`" in (
+        assert f"services/closed: network: there is no Docker network `{name}-shop_default`" in (
             early.stdout + early.stderr
         )
         harness.docker(*shop, "up", "--detach")
@@ -201,7 +201,7 @@ def test_two_databases_at_one_port_are_two(world: World) -> None:
 def test_an_agent_asks_postgres(world: World) -> None:
     for name in ("db", "postgres"):
         done = world.beside("agent-lead", "python3", "-c", PSYCOPG, name)
-        assert done.stdout.strip() == "first", done.stderr
+        assert "first" in done.stdout, done.stderr
 
 
 def test_a_server_that_speaks_first_at_a_low_port(world: World) -> None:
@@ -216,14 +216,10 @@ def test_the_machine_that_docker_runs_on(world: World) -> None:
 
 
 @pytest.mark.parametrize(("host", "port"), [
-    ("postgres", "5433"), ("db", "5433"), ("mail", "5432"), ("db", "9000"), ("gateway", "22"),
+    ("postgres", "5433"), ("db", "5433"), ("mail", "587"), ("db", "9000"), ("gateway", "22"),
 ])  # fmt: skip
 def test_no_other_port(world: World, host: str, port: str) -> None:
     done = talk(world, "agent-lead", host, port)
-    if (host, port) == ("mail", "5432"):
-        # One host's names have the address of all: this is the database's port, not the mail host's.
-        assert "220" not in done.stdout
-        return
     assert "ConnectionRefusedError" in done.stderr, done
 
 
