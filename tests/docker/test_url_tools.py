@@ -59,21 +59,20 @@ def erase(word: str) -> str:
     return f"{word} is gone"
 hosts = ["mcp.example.com", "open.example.com:8443", "open.example.com:8080", "moved.example.com"]
 guard = TransportSecuritySettings(allowed_hosts=hosts)
-apps = {path: tools.streamable_http_app(streamable_http_path=path, transport_security=guard,
-                                        stateless_http=True)
-        for path in ("/mcp", "/team/mcp")}
+app = tools.streamable_http_app(transport_security=guard)
 async def serve(scope, receive, send):
     if scope["type"] == "http":
         named = {k.decode(): v.decode() for k, v in scope["headers"]}
         print(json.dumps({"path": scope["path"], "method": scope["method"], "headers": named}),
               flush=True)
-        await apps.get(scope["path"], apps["/mcp"])(scope, receive, send)
+        # One server at two paths: a key for the one must not open the other.
+        await app(scope | {"path": "/mcp"}, receive, send)
 def server(port, secure):
     tls = {"ssl_certfile": "/certs/leaf.pem", "ssl_keyfile": "/certs/leaf.key"} if secure else {}
     return uvicorn.Server(uvicorn.Config(serve, host="0.0.0.0", port=port, log_level="warning",
                                          lifespan="off", **tls))
 async def main():
-    async with apps["/mcp"].router.lifespan_context(apps["/mcp"]):
+    async with app.router.lifespan_context(app):
         await asyncio.gather(*(server(port, port != 8080).serve() for port in (443, 8443, 8080)))
 asyncio.run(main())
 """
