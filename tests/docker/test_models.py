@@ -44,7 +44,11 @@ def test_each_provider_gets_its_own_key(guarded: Guarded, token: str) -> None:
     assert "authorization" not in last["names"]
 
 
-@pytest.mark.parametrize("number", [2, 3], ids=["another name's certificate", "unknown CA"])
+@pytest.mark.parametrize(
+    "number",
+    [2, 3, 4],
+    ids=["another name's certificate", "unknown CA", "a private address that nobody allowed"],
+)
 def test_a_server_that_does_not_prove_its_name_is_told_nothing(
     guarded: Guarded, token: str, number: int
 ) -> None:

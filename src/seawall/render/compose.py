@@ -85,7 +85,8 @@ def render(plan: Plan, options: ComposeOptions, code: Mapping[str, Code]) -> Ren
     services = {s.name: _service(plan, s, options, images[s.name].digest) for s in shape.services}
     for service in services.values():
         among = {name: (networks | others)[name] for name in service["networks"]}
-        service["labels"] = Flow({DEFINITION: _definition(service, shared, among)})
+        calls = STRANGERS_PROFILE if "security_opt" in service else PROFILE
+        service["labels"] = Flow({DEFINITION: _definition(service, shared, among, calls)})
     document = {
         "name": options.project,
         "x-hardened": Why(shared, "Every service is held to this."),
