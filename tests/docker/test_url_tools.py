@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -206,6 +207,7 @@ def test_the_key_is_nowhere_but_in_the_gateway(remote: Remote) -> None:
     places = [harness.docker("inspect", container).stdout, harness.docker("logs", container).stdout]
     places += [remote.mesh.exec("tool-wiki", "sh", "-c", f"cat {path}").stdout
                for path in ("/proc/1/environ", "/seawall/profile.json")]  # fmt: skip
+    time.sleep(2)  # lines come once a second
     (*_, line) = [k for k in remote.log("tool-wiki") if k["status"] == 200]
     assert (line["tool"], line["rule"]) == ("wiki", "egress mcp.example.com:443")
     assert line["host"] == "mcp.example.com"
