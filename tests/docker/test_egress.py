@@ -389,3 +389,23 @@ def test_a_line_for_each_request_and_no_secret_in_any(world: World) -> None:
     everything = json.dumps([world.log("agent-lead"), world.log("tool-web")])
     assert "whose" not in everything
     assert CANARY not in everything
+
+
+def test_the_log_of_all_gateways_by_a_line_each(world: World) -> None:
+    world.get("agent-lead", "http://query.example.com/told?q=whose")
+    world.refused("tool-web", "https://untold.example.com/")
+    time.sleep(2)
+    said = world.mesh.seawall("logs", "--egress", "--json", "--tail", "all").stdout
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert [k["time"] for k in lines] == sorted(k["time"] for k in lines)
+    (line,) = [k for k in lines if k["path"] == "/told"]
+    assert (line["agent"], line["status"], line["denied"]) == ("lead", 200, False)
+    assert (line["run"], line["task"]) == (None, None)  # an ordinary client has no lease
+    (line,) = [k for k in lines if k["host"] == "untold.example.com:443"]
+    assert (line["tool"], line["status"], line["denied"]) == ("web", 403, True)
+    denied = world.mesh.seawall("logs", "--egress", "--denied", "web").stdout
+    head, *rows = denied.splitlines()
+    assert head.split()[:3] == ["time", "who", "run/task"]
+    assert any("CONNECT untold.example.com:443" in row for row in rows)
+    assert not [row for row in rows if " lead " in row or " 200 " in row]
+    assert "whose" not in said

@@ -91,11 +91,13 @@ class Project:
         chosen = (f"{PROJECT_LABEL}={self.name}", *labels)
         return [word for label in chosen for word in ("--filter", f"label={label}")]
 
-    def logs(self, services: list[str], *, tail: str, follow: bool) -> Iterator[str]:
-        """What containers say, of some services or of all."""
+    def logs(
+        self, services: list[str], *, tail: str, follow: bool, prefix: bool = True
+    ) -> Iterator[str]:
+        """What containers say, of some services or of all; with `prefix`, which of them says it."""
         self.required()
-        go_on = ["--follow"] if follow else []
-        return self.compose("logs", "--tail", tail, *go_on, *services)
+        more = [*(["--follow"] if follow else []), *([] if prefix else ["--no-log-prefix"])]
+        return self.compose("logs", "--tail", tail, *more, *services)
 
     def published(self) -> str | None:
         """Where the door is published on the engine's machine, as host:port; None when it is not.

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from seawall.wire import headers as headers_
+
 from .yaml_text import Flow
 
 TYPES = "type.googleapis.com/envoy"
@@ -91,8 +93,8 @@ def log(**fields: str) -> list[Any]:
     line = {
         "time": "%START_TIME%",
         **fields,
-        "run": "%REQ(X-SEAWALL-RUN)%",
-        "task": "%REQ(X-SEAWALL-TASK)%",
+        "run": _said(headers_.RUN),
+        "task": _said(headers_.TASK),
         "method": "%REQ(:METHOD)%",
         "host": "%REQ(:AUTHORITY)%",
         "path": "%PATH(NQ:ORIG_OR_PATH)%",
@@ -104,6 +106,11 @@ def log(**fields: str) -> list[Any]:
         "ms": "%DURATION%",
     }
     return [stdout(Flow(line))]
+
+
+def _said(header: str) -> str:
+    """What the keeper said of a request's lease. Not the header: a model's route removes it."""
+    return f"%DYNAMIC_METADATA(envoy.filters.http.ext_authz:{header})%"
 
 
 def stdout(line: dict[str, Any] | Flow) -> dict[str, Any]:

@@ -236,6 +236,8 @@ def _lease_check(agent: str) -> dict[str, Any]:
             "authorization_response": {
                 "allowed_upstream_headers": Flow({"patterns": exact}),
                 "allowed_client_headers": Flow({"patterns": [{"exact": "content-type"}]}),
+                # For the log: a model's route removes the headers again.
+                "dynamic_metadata_from_headers": Flow({"patterns": exact[:2]}),
             },
         },
     )
