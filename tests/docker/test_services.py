@@ -42,8 +42,10 @@ SHOP = {
                      "environment": {"NAME": "first"}},
         "other": {"image": POSTGRES, "command": ["sh", "-c", START],
                   "environment": {"NAME": "second"}},
-        "mail": {"image": POSTGRES, "command": ["python3", "-c", GREETS]},
-    }
+        "mail": {"image": POSTGRES, "command": ["python3", "-c", GREETS],
+                 "networks": {"default": {"ipv4_address": "192.168.219.25"}}},
+    },
+    "networks": {"default": {"ipam": {"config": [{"subnet": "192.168.219.0/24"}]}}},
 }  # fmt: skip
 SQL = """\
 import psycopg
@@ -72,7 +74,7 @@ name: connects
 main: lead
 defaults: {{model: none}}
 agents:
-  lead: {{instructions: Ask., tools: [sql], connects: [db, mail, closed, sneaky, machine]}}
+  lead: {{instructions: Ask., tools: [sql], connects: [db, mail, posted, closed, sneaky, machine]}}
   idle: {{instructions: Wait.}}
 tools:
   sql:
@@ -84,6 +86,7 @@ services:
   db: {{host: postgres, port: 5432, network: {network}}}
   second: {{host: other, port: 5432, network: {network}}}
   mail: {{host: mail, port: 25, network: {network}}}
+  posted: {{host: 192.168.219.25, port: 25, network: {network}}}
   closed: {{host: mail, port: 26, network: {network}}}
   sneaky: {{host: keeper, port: 8081, network: {network}}}
   machine: host.docker.internal:{port}
@@ -207,6 +210,27 @@ def test_an_agent_asks_postgres(world: World) -> None:
 def test_a_server_that_speaks_first_at_a_low_port(world: World) -> None:
     done = talk(world, "agent-lead", "mail", "25", "helo lead")
     assert done.stdout.splitlines() == ["220 mail is here", "250 helo lead"], done.stderr
+
+
+def test_a_service_by_its_address(world: World) -> None:
+    done = talk(world, "agent-lead", "posted", "25")
+    assert done.stdout.strip() == "220 mail is here", done.stderr
+
+
+def test_a_service_that_moved_is_found_again(world: World) -> None:
+    assert talk(world, "agent-lead", "mail", "25").stdout.strip() == "220 mail is here"
+    network, container = f"{world.mesh.name}-shop_default", f"{world.mesh.name}-shop-mail-1"
+
+    def move(address: str) -> float:
+        harness.docker("network", "disconnect", network, container)
+        harness.docker("network", "connect", "--ip", address, "--alias", "mail", network, container)
+        until = time.monotonic() + 100
+        while "220" not in talk(world, "agent-lead", "mail", "25").stdout:
+            assert time.monotonic() < until, "it was never found"
+            time.sleep(2)
+        return 100 - (until - time.monotonic())
+
+    print("found after", [round(move(f"192.168.219.{n}")) for n in (77, 25)], "seconds")
 
 
 def test_the_machine_that_docker_runs_on(world: World) -> None:

@@ -24,6 +24,12 @@ NEVER = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "224.0.0.
 PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15")
 """People's own networks: for a grant with `allow_private_addresses` alone (RFC 6890)."""
 TUNNEL_SECONDS_MAX = 3600
+SYSTEM_RESOLVER = envoy.typed(
+    "envoy.network.dns_resolver.getaddrinfo",
+    "extensions.network.dns_resolver.getaddrinfo.v3.GetAddrInfoDnsResolverConfig",
+    num_retries=2,
+)
+"""Asks as a program would, and again after a minute: it is not told how long an answer holds."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +236,9 @@ def dns(name: str, mesh: IPv4Network) -> Why:
     cache = {"name": name, "dns_lookup_family": "V4_ONLY", "max_hosts": 256, "host_ttl": "60s"}
     more = ", and people's own networks" if private else ""
     why = f"Not this gateway, a link's own addresses, the mesh{more}: taken out of every answer."
-    return Why(Flow({**cache, "resolved_address_filter": {"ranges": ranges}}), why)
+    # An engine's own DNS says that a container stays for ten minutes; asked so, it is one.
+    more_often = {} if private else {"typed_dns_resolver_config": SYSTEM_RESOLVER}
+    return Why(Flow({**cache, **more_often, "resolved_address_filter": {"ranges": ranges}}), why)
 
 
 def beyond(name: str) -> str:
