@@ -240,6 +240,7 @@ def test_a_name_that_came_to_stand_for_a_private_address_is_not_reached(
 ) -> None:
     world.refused("agent-lead", url)
     host = url.split("/")[2]
+    time.sleep(1.5)
     lines = [line for line in world.log("agent-lead") if host in str(line["rule"])]
     # No address was left of the answer.
     assert (403, "NoHealthyUpstream") in [(k["status"], k.get("flags")) for k in lines], lines

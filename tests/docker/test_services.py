@@ -86,7 +86,7 @@ services:
   db: {{host: postgres, port: 5432, network: {network}}}
   second: {{host: other, port: 5432, network: {network}}}
   mail: {{host: mail, port: 25, network: {network}}}
-  posted: {{host: 192.168.219.25, port: 25, network: {network}}}
+  posted: {{host: "192.168.219.25", port: 25, network: {network}}}
   closed: {{host: mail, port: 26, network: {network}}}
   sneaky: {{host: keeper, port: 8081, network: {network}}}
   machine: host.docker.internal:{port}

@@ -18,6 +18,10 @@ def readme(plan: Plan, keys: Keys) -> str:
     rows = [f"| `secrets/{service}/{name}` | the secret {name} |"
             for service, given_ in sorted(keys.items()) for name in given_]  # fmt: skip
     table = "\n".join(rows)
+    joined = sorted({one.network for one in plan.services if one.network})
+    others = (
+        f"Docker networks that must be there before: {', '.join(joined)}.\n\n" if joined else ""
+    )
     return f"""\
 # The mesh {plan.name}, for Docker Compose
 
@@ -26,7 +30,7 @@ here. Needs Docker Engine 28 or newer with Compose 2.30 and buildx, and the kern
 `net.ipv4.conf.all.rp_filter` at 1 or 2 (`sysctl -w net.ipv4.conf.all.rp_filter=2`): with 0 a
 container can send packets to this machine past its network's isolation.
 
-    {given + " " if given else ""}sh make-secrets    # once, and again for new values
+{others}    {given + " " if given else ""}sh make-secrets    # once, and again for new values
     docker compose up --detach --build --wait
 
 Ask it through the door, its only published port:

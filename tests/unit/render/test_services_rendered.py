@@ -107,6 +107,7 @@ def test_two_at_one_port_have_two_addresses(tmp_path: Path) -> None:
 def test_another_projects_network_is_joined_by_the_gateway_alone(tmp_path: Path) -> None:
     compose, files = rendered(tmp_path, tool="near")
     assert compose["networks"]["joined-shop_default"] == {"external": True, "name": "shop_default"}
+    assert "must be there before: shop_default." in files["README.md"]
     on = {n for n, s in compose["services"].items() if "joined-shop_default" in s["networks"]}
     assert on == {"gateway-tool-text"}
     # All that it reaches is there: it has no other way out.
