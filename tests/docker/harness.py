@@ -91,17 +91,21 @@ class Mesh:
         columns: int = 200,
     ) -> Done:
         """Run one command of Seawall's on this mesh."""
-        line = [sys.executable, "-m", "seawall.cli.main", command, "--env", "test",
-                "--name", self.name, *args]  # fmt: skip
         done = subprocess.run(
-            line, cwd=self.folder, capture_output=True, text=True, check=False, timeout=timeout,
-            env=os.environ | {"COLUMNS": str(columns)}, stdin=subprocess.DEVNULL,
+            self.line(command, *args), cwd=self.folder, capture_output=True, text=True,
+            check=False, timeout=timeout, env=os.environ | {"COLUMNS": str(columns)},
+            stdin=subprocess.DEVNULL,
         )  # fmt: skip
         if check and done.returncode:
             raise AssertionError(
                 f"seawall {command}: exit {done.returncode}\n{done.stdout}{done.stderr}"
             )
         return done
+
+    def line(self, command: str, *args: str) -> list[str]:
+        """The whole line of one command of Seawall's on this mesh."""
+        return [sys.executable, "-m", "seawall.cli.main", command, "--env", "test",
+                "--name", self.name, *args]  # fmt: skip
 
     def plain(self, *args: str) -> Done:
         """Run a command that needs no spec."""

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -86,8 +85,7 @@ class Run:
 
     def __init__(self, mesh: harness.Mesh, question: str) -> None:
         self._seen: list[dict[str, Any]] = []
-        line = [sys.executable, "-m", "seawall.cli.main", "run", "--env", "test",
-                "--name", mesh.name, "--json", question]  # fmt: skip
+        line = mesh.line("run", "--json", question)
         self._asking = subprocess.Popen(line, cwd=mesh.folder, stdout=subprocess.PIPE, text=True)
         self._thread = threading.Thread(target=self._read)
         self._thread.start()

@@ -229,3 +229,26 @@ USER 1234
     finally:
         mesh.remove()
         harness.docker("image", "rm", "images-check-valkey:1")
+
+
+def test_overrides_of_keeper_and_gateway(mesh: harness.Mesh, tmp_path: Path) -> None:
+    """A Python role on an image of the author's, and Envoy taken out of another."""
+    harness.docker("tag", harness.BASE_IMAGE, "images-check-python:1")
+    other = harness.write(tmp_path / "mesh", MESH, "images-given")
+    overlay = other.folder / "seawall.test.yaml"
+    given = {"base": harness.BASE_IMAGE, "keeper": "images-check-python:1",
+             "gateway": images(mesh)["door"]}  # fmt: skip
+    rest = [line for line in overlay.read_text().splitlines() if not line.startswith("images")]
+    overlay.write_text("\n".join([*rest, f"images: {json.dumps(given)}"]))
+    try:
+        other.seawall("up", "--offline")
+        assert "2 words" in other.ask("one two").stdout
+        for service in ("keeper", "door"):
+            assert as_root(images(other)[service], "find / -xdev -perm /6000") == ""
+            told = json.loads(harness.docker("image", "inspect", images(other)[service]).stdout)
+            labels = told[0]["Config"]["Labels"]
+            name = given["keeper" if service == "keeper" else "base"]
+            assert labels["org.opencontainers.image.base.name"] == name
+    finally:
+        other.remove()
+        harness.docker("image", "rm", "images-check-python:1")
