@@ -53,6 +53,19 @@ agents:
       - say: "{{ last[0].text }}"
 """,
 }
+LOCK = """\
+lock-version = "1.0"
+created-by = "uv"
+
+[[packages]]
+name = "six"
+version = "1.17.0"
+
+[[packages.wheels]]
+url = "https://files.example/six-1.17.0-py2.py3-none-any.whl"
+hashes = { sha256 = "4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274" }
+"""
+"""As uv writes it from pyproject.toml."""
 NAME = "images-check"
 ROLES = ("agent-lead", "broker", "door", "gateway-agent-lead", "keeper", "models", "tool-text")
 """The services; also the stages of the Dockerfile that make them."""
@@ -232,9 +245,13 @@ USER 1234
 
 
 def test_overrides_of_keeper_and_gateway(mesh: harness.Mesh, tmp_path: Path) -> None:
-    """A Python role on an image of the author's, and Envoy taken out of another."""
+    """A Python role on an image of the author's, and Envoy taken out of another; packages by a
+    project's lock.
+    """
     harness.docker("tag", harness.BASE_IMAGE, "images-check-python:1")
-    other = harness.write(tmp_path / "mesh", MESH, "images-given")
+    locked = {**MESH, "pylock.toml": LOCK}
+    locked["seawall.yaml"] = locked["seawall.yaml"].replace("requirements.txt", "pylock.toml")
+    other = harness.write(tmp_path / "mesh", locked, "images-given")
     overlay = other.folder / "seawall.test.yaml"
     given = {"base": harness.BASE_IMAGE, "keeper": "images-check-python:1",
              "gateway": images(mesh)["door"]}  # fmt: skip

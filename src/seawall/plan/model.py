@@ -28,6 +28,8 @@ class Requirements(Message):
     pins: tuple[str, ...]
     """`name==version` of each package that is installed on every machine, by name."""
     hashed: bool = True
+    text: str = ""
+    """The lines that pip takes, where the file is a lock of another form."""
 
 
 class Recipe(Message):

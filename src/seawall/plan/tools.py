@@ -96,6 +96,7 @@ def requirements(keys: RequirementKeys, sources: Sources) -> Requirements | None
         digest=sources.digests.get(keys.requirements, ""),
         pins=tuple(sorted(f"{pin.name}=={pin.version}" for pin in pins)),
         hashed=not keys.allow_unhashed_requirements,
+        text=sources.locked.get(keys.requirements, ""),
     )
 
 

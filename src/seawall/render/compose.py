@@ -154,7 +154,9 @@ def _workload(
     files[f"{folder}/profile.json"] = profile
     made.copies += _author_files(workload, folder)
     needed = workload.image.requirements
-    if needed is not None:
+    if needed is not None and needed.text:
+        files[f"requirements/{service.name}.txt"] = needed.text
+    elif needed is not None:
         made.copies.append(Copy("spec", needed.path, f"requirements/{service.name}.txt"))
     packages = [f"requirements {needed.digest}"] if needed else []
     return [profile, *packages, *(f"{f.path} {f.digest}" for f in workload.files)]

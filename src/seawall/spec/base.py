@@ -145,7 +145,7 @@ class RequirementKeys(SpecModel):
     """Keys of what is Python code of the author's."""
 
     requirements: Text | None = Field(
-        None, description="Packages it needs: a requirements file, pinned and with hashes."
+        None, description="Packages it needs: a requirements file with hashes, or a pylock.toml."
     )
     allow_unhashed_requirements: bool = Field(
         False, description="Take packages without hashes: whoever serves them chooses what runs."

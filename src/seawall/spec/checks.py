@@ -16,6 +16,7 @@ from .base import Egress, RequirementKeys
 from .faults import Faults, Path, Place, nearest
 from .marked import marked_functions
 from .model import Spec
+from .pylock import as_requirements
 from .reading import read_text
 from .requirements import read_pins
 from .tools import MEMORY_FUNCTIONS, FunctionsSpec, MemorySpec, SandboxSpec, ToolKeys, UrlSpec
@@ -192,9 +193,11 @@ def _requirements(checker: Checker, here: Path, keys: RequirementKeys) -> None:
     name, path = keys.requirements, (*here, "requirements")
     file = checker.file(path, name) if name and checker.inside(path, name) else None
     text = read_text(file, Place(str(file)), checker.faults) if file else None
-    if text is None:
+    if text is None or name is None:
         return
-    _, faults = read_pins(text, unhashed=keys.allow_unhashed_requirements)
+    lines, faults = as_requirements(name, text)
+    if not faults:
+        _, faults = read_pins(lines, unhashed=keys.allow_unhashed_requirements)
     for fault in faults:
         checker.faults.add(Place(str(file), fault.line), path, fault.fault, fault.remedy)
 

@@ -17,6 +17,7 @@ from .agents import BuildAgent, EntryAgent
 from .faults import Faults, Path, Place
 from .imports import imported_beside
 from .model import Spec
+from .pylock import as_requirements, is_lock
 from .reading import read_text
 from .requirements import Pin, read_pins
 from .tools import FunctionsSpec, MemoryKeys, MemorySpec
@@ -38,6 +39,8 @@ class Sources:
     """A memory tool to the digest of its documents."""
     pins: dict[str, tuple[Pin, ...]] = field(default_factory=dict)
     """A requirements file to its packages."""
+    locked: dict[str, str] = field(default_factory=dict)
+    """A `pylock.toml` to the lines that pip takes."""
 
 
 def read(spec: Spec, *, with_documents: bool = True) -> Sources:
@@ -111,7 +114,10 @@ class _Reader:
         self.code(path, at)
         file = self.spec.home.folder / path
         text = read_text(file, Place(str(file)), self.faults) or ""
-        self.sources.pins[path] = tuple(read_pins(text, unhashed=True)[0])
+        lines, _ = as_requirements(path, text)  # `check` tells its faults
+        self.sources.pins[path] = tuple(read_pins(lines, unhashed=True)[0])
+        if is_lock(path):
+            self.sources.locked[path] = lines
 
     def code(self, path: str, at: Path) -> None:
         """Note one digest of a file, or of all files in a folder with their names."""
