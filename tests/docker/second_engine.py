@@ -54,8 +54,13 @@ class SecondEngine:
         while self._network.readlink() == own:
             time.sleep(0.01)
         # As the howto asks for: a namespace has its own.
-        self._run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=2", "net.ipv4.ip_forward=1")
+        self.filter_packets(2)
+        self._run("sysctl", "-qw", "net.ipv4.ip_forward=1")
         self._run("ip", "link", "set", "lo", "up")
+
+    def filter_packets(self, value: int) -> None:
+        """Set its network's reverse path filter."""
+        self._run("sysctl", "-qw", f"net.ipv4.conf.all.rp_filter={value}")
 
     def _run(self, *command: str) -> None:
         subprocess.run([*self._inside(), *command], check=True)

@@ -1,4 +1,6 @@
-"""A reboot: the engine ends with all containers, in order or by a power cut, and starts again."""
+"""What only an engine of a test's own can show: a reboot, in order or by a power cut; and a machine
+that is unfit.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,8 @@ def test_a_mesh_survives_a_reboot_with_its_keys_and_runs_and_nobody_runs_up(
     engine, made = second
     with engine.chosen():
         assert key_of_next_call(made) == KEY
-        (made.mesh.folder / "house.key").unlink(missing_ok=True)  # nobody is asked for it at boot
+        key_file = made.mesh.folder / "house.key"
+        key_file.unlink()  # nobody is asked for it at boot
         known = {run["run"]: run["output"] for run in made.door("/v1/runs")}
         before, containers = lives(made.mesh), every(made.mesh)
         asked = made.run()
@@ -78,3 +81,23 @@ def test_a_mesh_survives_a_reboot_with_its_keys_and_runs_and_nobody_runs_up(
         assert view["state"] == "done", "\n".join(map(str, [view["failure"], *told]))
         assert {run["run"]: run["output"] for run in made.door("/v1/runs")}.items() >= known.items()
         assert key_of_next_call(made) == KEY
+    key_file.write_text(CANARY)
+
+
+def test_a_machine_that_lets_isolated_containers_reach_it_is_refused(
+    second: tuple[SecondEngine, Guarded],
+) -> None:
+    engine, made = second
+    engine.filter_packets(0)
+    try:
+        with engine.chosen():
+            doctor = made.mesh.plain("doctor")
+            up = made.mesh.seawall("up", check=False)
+    finally:
+        engine.filter_packets(2)
+    assert (doctor.returncode, up.returncode) == (3, 3)
+    for told in (doctor.stdout, up.stderr):
+        assert "rp_filter is 0" in told
+        assert "sysctl -w net.ipv4.conf.all.rp_filter=2" in told
+    with engine.chosen():
+        assert made.mesh.plain("doctor").returncode == 0
