@@ -24,6 +24,13 @@ LIST_SECONDS_MAX = 60.0
 GRACE_SECONDS = 5.0
 """How much longer we wait than the tool's bridge, whose words on a timeout are better."""
 
+UNREACHED = (502, 503, 504)
+"""With a body that is not JSON: a gateway's own words, that the tool is not there."""
+
+
+class ToolAwayError(OperatorError):
+    """Nobody answers for a tool: it may be there again soon."""
+
 
 class ToolClient:
     """The functions behind one bridge. `http` reaches `url`, which ends in `/mcp`."""
@@ -98,7 +105,7 @@ class ToolClient:
             fault = carrier.fault
             raise Refused(fault.code, fault.reason, fault.remedy, self._place)
         if carrier.lost:
-            raise OperatorError(self._place, f"no answer: {carrier.lost}")
+            raise ToolAwayError(self._place, f"no answer: {carrier.lost}")
         raise error
 
 
@@ -138,6 +145,8 @@ def _carrier(http: httpx.AsyncClient, headers: Mapping[str, str]) -> Any:
             except httpx.TransportError as error:
                 self.lost = f"{type(error).__name__} {error}".strip()
                 return httpx2.Response(502, request=request)
+            if answer.status_code in UNREACHED and not _is_json(answer):
+                self.lost = f"HTTP {answer.status_code}"
             if answer.is_client_error:
                 self.fault = _fault(answer)
             kind = answer.headers.get("content-type", "")
@@ -152,6 +161,10 @@ def _carrier(http: httpx.AsyncClient, headers: Mapping[str, str]) -> Any:
 
 
 _OWN = ("host", "content-length", "connection", "accept-encoding", "user-agent")
+
+
+def _is_json(answer: httpx.Response) -> bool:
+    return "json" in answer.headers.get("content-type", "")
 
 
 def _fault(answer: httpx.Response) -> Fault | None:

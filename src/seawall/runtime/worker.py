@@ -22,7 +22,7 @@ from .keeper_client import KeeperClient
 from .progress import Progress
 from .renewer import KeeperFactory, Renewer
 from .steps import Task
-from .tool_client import LIST_SECONDS_MAX, ToolClient
+from .tool_client import LIST_SECONDS_MAX, ToolAwayError, ToolClient
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -189,7 +189,8 @@ class Worker:
 
 async def patiently(client: ToolClient, sent: dict[str, str]) -> list[FunctionInfo]:
     """A tool's functions. One that is away comes back soon: it is started again, or the machine was
-    (agents take work as soon as the keeper is there). Asking again does nothing twice.
+    (agents take work as soon as the keeper is there). Asking again does nothing twice. What a tool
+    that answers says of itself is told at once.
 
     Raises:
         OperatorError: it did not come back in time.
@@ -199,7 +200,7 @@ async def patiently(client: ToolClient, sent: dict[str, str]) -> list[FunctionIn
     while True:
         try:
             return await client.list(sent)
-        except OperatorError:
+        except ToolAwayError:
             if time.monotonic() > until:
                 raise
         await asyncio.sleep(AWAY_PAUSE_SECONDS)

@@ -8,6 +8,7 @@ import pytest
 
 from seawall.errors import OperatorError, Refused
 from seawall.runtime import worker as module
+from seawall.runtime.tool_client import ToolAwayError
 from seawall.runtime.worker import patiently
 from seawall.wire.tools import FunctionInfo
 
@@ -35,7 +36,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "AWAY_PAUSE_SECONDS", 0.01)
 
 
-AWAY = OperatorError("text", "no answer")
+AWAY = ToolAwayError("text", "no answer")
 
 
 async def test_one_that_is_started_again_is_waited_for() -> None:
@@ -54,5 +55,12 @@ async def test_one_that_does_not_come_back_fails_the_task_with_its_words() -> No
 async def test_one_that_refuses_is_asked_once() -> None:
     tool: Any = Tool(Refused("grant", "nothing is granted"), FOUND)
     with pytest.raises(Refused):
+        await patiently(tool, {})
+    assert tool.asked == 1
+
+
+async def test_what_a_tool_says_of_itself_is_told_at_once() -> None:
+    tool: Any = Tool(OperatorError("text", "No module named 'nowhere'"), FOUND)
+    with pytest.raises(OperatorError, match="nowhere"):
         await patiently(tool, {})
     assert tool.asked == 1
