@@ -20,7 +20,7 @@ run: $(STAMP)  ## ask the example team a question, offline (QUESTION="…" LIBRA
 	@$(BIN)/seawall dev --offline -f $(CONFIG) $${LIBRARY:+--library "$$LIBRARY"} "$$QUESTION"
 
 test: $(STAMP)  ## run the tests (SEAWALL_NO_SKIP=1 turns skips into failures)
-	@SEAWALL_NO_SKIP=$(SEAWALL_NO_SKIP) $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@SEAWALL_NO_SKIP=$(SEAWALL_NO_SKIP) $(BIN)/python -m pytest $(ARGS)
 
 check: $(STAMP)  ## formatting, lint, types, house rules
 	@$(BIN)/ruff format --check .
