@@ -1,16 +1,14 @@
-"""What the gateway adds to a request, and what idle containers cost; needs a Docker Engine.
+"""What the gateway adds to a request; needs a Docker Engine.
 
 The same request with and without the gateway, in turns, from containers on the same machine: to the
 keeper (an answer that needs no broker), and to scripted models, which passes the lease check and is
-metered. Then a
-task's round trip through door, gateways and keeper, and the idle cost of each kind of container.
+metered. Then a task's round trip through door, gateways and keeper. Idle containers: `idle`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import tempfile
 import time
@@ -23,7 +21,6 @@ from guarded import Guarded
 CALLS = 400
 METERED_CALLS = 300
 """Fewer: a lease that nobody renews lasts 15 seconds, for two rounds."""
-IDLE_SECONDS = 30
 CLIENT = """
 import http.client, json, statistics, sys, time
 host, port, path, calls = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
@@ -90,28 +87,6 @@ def metered(mesh: harness.Mesh) -> None:
         harness.docker("start", agent)
 
 
-def idle(mesh: harness.Mesh, service: str) -> tuple[float, float]:
-    """MiB of a container, and its CPU in percent of one core over a while."""
-    name = mesh.container(service)
-    memory = harness.docker("stats", "--no-stream", "--format", "{{.MemUsage}}", name).stdout
-    read = "/sys/fs/cgroup/cpuacct/cpuacct.usage"
-    v2 = "/sys/fs/cgroup/cpu.stat"
-
-    def used() -> float:
-        text = harness.docker(
-            "exec", name, "sh", "-c", f"cat {read} 2>/dev/null || cat {v2}"
-        ).stdout
-        found = re.search(r"usage_usec (\d+)", text)
-        return float(found[1]) / 1e6 if found else float(text) / 1e9
-
-    before = used()
-    time.sleep(IDLE_SECONDS)
-    after, again = used(), used()
-    asking = again - after  # what the question itself cost
-    megabytes = float(re.match(r"[\d.]+", memory)[0])  # type: ignore[index]
-    return megabytes, max(0.0, (after - before - asking) / IDLE_SECONDS * 100)
-
-
 def measure(mesh: harness.Mesh) -> None:
     """Print every figure."""
     metered(mesh)
@@ -121,9 +96,6 @@ def measure(mesh: harness.Mesh) -> None:
         print(f"to the keeper    direct p50 {direct[0]:5.2f} p99 {direct[1]:5.2f} ms   through the "
               f"gateway p50 {through[0]:5.2f} p99 {through[1]:5.2f} ms   "
               f"added p50 {through[0] - direct[0]:+5.2f} ms (goal: 0.5)", flush=True)  # fmt: skip
-    for service in ("agent-a0", "gateway-agent-a0", "keeper", "broker", "door"):
-        megabytes, percent = idle(mesh, service)
-        print(f"idle {service:18} {megabytes:6.1f} MiB   {percent:5.2f} % CPU", flush=True)
     times = []
     for _ in range(5):
         began = time.monotonic()

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,10 +239,10 @@ def eventually(seconds: float, holds: Any) -> None:
 
 
 @contextmanager
-def started(team: harness.Mesh, folder: Path) -> Iterator[Guarded]:
+def started(team: harness.Mesh, folder: Path, files: Mapping[str, str] = SPEC) -> Iterator[Guarded]:
     """A mesh with a provider behind TLS, named after its folder; gone afterwards."""
     name = folder.name.rstrip("0123456789")
-    mesh = harness.write(folder / "mesh", SPEC, f"{name}-{os.getpid()}")
+    mesh = harness.write(folder / "mesh", dict(files), f"{name}-{os.getpid()}")
     made = Guarded(mesh, folder / "certs")
     try:
         made.start(team.inspect("models")["Config"]["Image"])

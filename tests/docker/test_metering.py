@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 
 import guarded as base
@@ -29,13 +28,8 @@ def metered(team: harness.Mesh, tmp_path_factory: pytest.TempPathFactory) -> Ite
     text = base.SPEC["seawall.yaml"].replace("name: guarded", "name: metered")
     text = text.replace("tokens: 100000", f"tokens: {BUDGET}")
     files = base.SPEC | {"seawall.yaml": text}
-    made = harness.write(folder / "mesh", files, f"metered-{os.getpid()}")
-    mesh = Guarded(made, folder / "certs")
-    try:
-        mesh.start(team.inspect("models")["Config"]["Image"])
+    with base.started(team, folder, files) as mesh:
         yield mesh
-    finally:
-        mesh.remove()
 
 
 def used(mesh: Guarded, run: str) -> int:

@@ -16,14 +16,13 @@ from starlette.responses import Response
 
 from seawall.errors import Refused
 from seawall.wire import headers
-from seawall.wire.profiles import MeteredModel
+from seawall.wire.profiles import MODEL_REQUEST_BYTES_MAX, MeteredModel
 
 from . import leases
 from .http import fault
 from .leases import Holder, Named
 from .store import Store
 
-REQUEST_BYTES_MAX = 8 * 1024**2
 ANSWER_BYTES_MAX = 2 * 1024**2
 BYTES_PER_TOKEN_MIN = 3
 """Fewer than English has (about 4), so that an estimate errs upwards."""
@@ -97,7 +96,7 @@ class Metering:
             raise Refused("grant", "there is no such model")
         number = int(match[1])
         meter = self._model(held.agent, number)
-        ask = most(meter, await _read(request, REQUEST_BYTES_MAX))
+        ask = most(meter, await _read(request, MODEL_REQUEST_BYTES_MAX))
         own = self.store.policy.meters[held.agent].budget
         identity = secrets.token_urlsafe(18)
         reply = await self.store.run(

@@ -39,8 +39,6 @@ def denied(error: BaseException) -> LimitReached | None:
 
 def is_passing(error: BaseException) -> bool:
     """True when the same request may succeed a little later."""
-    if denied(error):
-        return False
     if isinstance(error, pai.ModelQuotaExceededError):
         return False
     if isinstance(error, pai.ModelHTTPError):

@@ -24,7 +24,7 @@ from seawall.wire.profiles import (
 
 from .controls import controls, faults
 from .links import links, secrets, services
-from .meters import meters, task_budget
+from .meters import meters, micros, task_budget
 from .model import Door, Limits, Plan, Recipe, SourceFile, Workload
 from .tools import bridge, files, recipe, requirements
 
@@ -54,7 +54,7 @@ def compile_plan(spec: Spec, sources: Sources) -> Plan:
         door=Door(),
         services=services(spec, connections),
         secrets=secrets(spec, connections),
-        controls=controls(spec),
+        controls=controls(spec, connections),
         trusted_cas=_files(sources, list(spec.trusted_cas)),
         images=dict(sorted(spec.images.given().items())),
         script=_files(sources, [spec.script])[0] if spec.script else None,
@@ -176,7 +176,7 @@ def _keeper(spec: Spec) -> Workload:
         main=spec.main,
         delegates={name: agent.delegates for name, agent in sorted(spec.agents.items())},
         run=Budget(
-            usd_micros=_micros(run.usd),
+            usd_micros=micros(run.usd),
             tokens=run.tokens,
             seconds=run.time,
             depth=run.depth,
@@ -185,7 +185,7 @@ def _keeper(spec: Spec) -> Workload:
             tool_calls=run.tool_calls,
         ),
         meters=meters(spec),
-        day=DayBudget(usd_micros=_micros(day.usd), tokens=day.tokens),
+        day=DayBudget(usd_micros=micros(day.usd), tokens=day.tokens),
     )
     image = Recipe(kind="keeper")
     return Workload(
@@ -225,7 +225,3 @@ def _files(sources: Sources, paths: list[str]) -> tuple[SourceFile, ...]:
 def _allows(workload: WorkloadKeys) -> tuple[str, ...]:
     keys = ("allow_unhashed_requirements", "allow_writable_root")
     return tuple(key for key in keys if getattr(workload, key, False))
-
-
-def _micros(usd: float | None) -> int | None:
-    return None if usd is None else round(usd * 1_000_000)

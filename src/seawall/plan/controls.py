@@ -8,8 +8,7 @@ from __future__ import annotations
 from seawall.spec.faults import Fault, nearest
 from seawall.spec.model import Spec
 
-from .links import links
-from .model import Control
+from .model import Control, Link
 
 REQUIRED = {
     "agent-sees-own-gateway-only": "an agent's container reaches its own gateway and nothing else",
@@ -38,10 +37,10 @@ PREFERRED = {
 }
 
 
-def controls(spec: Spec) -> tuple[Control, ...]:
+def controls(spec: Spec, connections: tuple[Link, ...]) -> tuple[Control, ...]:
     """Every control, with what the spec loosens."""
     waived = set(spec.allow_missing_controls)
-    exempt = _exempt(spec)
+    exempt = _exempt(spec, connections)
     levels = (("required", REQUIRED), ("preferred", PREFERRED))
     return tuple(
         Control(
@@ -68,9 +67,9 @@ def faults(spec: Spec) -> list[str]:
     return found
 
 
-def _exempt(spec: Spec) -> dict[str, tuple[str, ...]]:
+def _exempt(spec: Spec, connections: tuple[Link, ...]) -> dict[str, tuple[str, ...]]:
     both = (*((f"agent/{n}", a) for n, a in spec.agents.items()),
             *((f"tool/{n}", t) for n, t in spec.tools.items()))  # fmt: skip
     writable = sorted(i for i, w in both if w.allow_writable_root)
-    private = sorted({k.source for k in links(spec) if "allow_private_addresses" in k.allows})
+    private = sorted({k.source for k in connections if "allow_private_addresses" in k.allows})
     return {"read-only-root": tuple(writable), "egress-by-name": tuple(private)}

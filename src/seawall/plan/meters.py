@@ -23,9 +23,12 @@ def meters(spec: Spec) -> dict[str, AgentMeter]:
 
 def task_budget(agent: AgentKeys) -> TaskBudget:
     """What one task of the agent may spend itself."""
-    usd = agent.budget.usd
-    micros = None if usd is None else round(usd * 1_000_000)
-    return TaskBudget(usd_micros=micros, tokens=agent.budget.tokens)
+    return TaskBudget(usd_micros=micros(agent.budget.usd), tokens=agent.budget.tokens)
+
+
+def micros(usd: float | None) -> int | None:
+    """Dollars as micro-dollars; None is no limit."""
+    return None if usd is None else round(usd * 1_000_000)
 
 
 def _metered(model: ModelProfile) -> MeteredModel:

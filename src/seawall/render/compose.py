@@ -137,8 +137,11 @@ def _workload(
         if not options.offline:
             for secret in gateway.credentials(service):
                 files[f"{folder}/{secret}.yaml"] = injection.key_file(secret)
-        files[f"{folder}/{metering.SCRIPT_FILE}"] = meter = metering.script()
-        return [text, meter, *(f"{ca.path} {ca.digest}" for ca in plan.trusted_cas)]
+        made_of = [text, *(f"{ca.path} {ca.digest}" for ca in plan.trusted_cas)]
+        if metering.SCRIPT_FILE in text:
+            files[f"{folder}/{metering.SCRIPT_FILE}"] = meter = metering.script()
+            made_of.append(meter)
+        return made_of
     if service.kind == "door":
         files[f"{folder}/envoy.yaml"] = text = gateway.door(plan)
         return [text]

@@ -190,12 +190,6 @@ def _checks(
     name: str, links: Sequence[Link], mesh: IPv4Network, fields: dict[str, str]
 ) -> list[Any]:
     """In this order: the addresses, the grant, and the way there."""
-    resolve = envoy.typed(
-        "envoy.filters.network.sni_dynamic_forward_proxy",
-        "extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig",
-        port_value=links[0].port,
-        dns_cache_config=dns(name, mesh),
-    )
     proxy = envoy.typed(
         "envoy.filters.network.tcp_proxy",
         "extensions.filters.network.tcp_proxy.v3.TcpProxy",
@@ -209,7 +203,7 @@ def _checks(
         access_log=_cut_log(fields),
     )
     return [
-        resolve,
+        resolver(name, links[0].port, mesh),
         _rbac("grant", {grant.target(link): _named(link) for link in links}),
         proxy,
     ]
@@ -241,6 +235,16 @@ def dns(name: str, mesh: IPv4Network) -> Why:
     return Why(Flow({**cache, **more_often, "resolved_address_filter": {"ranges": ranges}}), why)
 
 
+def resolver(name: str, port: int, mesh: IPv4Network) -> dict[str, Any]:
+    """The filter of a listener inside that looks a connection's host up."""
+    return envoy.typed(
+        "envoy.filters.network.sni_dynamic_forward_proxy",
+        "extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig",
+        port_value=port,
+        dns_cache_config=dns(name, mesh),
+    )
+
+
 def beyond(name: str) -> str:
     """The cluster of the addresses that a listener inside resolves to."""
     return f"{name} addresses"
@@ -263,20 +267,9 @@ def _cut_log(fields: dict[str, str]) -> list[Any]:
         "details": "%CONNECTION_TERMINATION_DETAILS%",
         "flags": "%RESPONSE_FLAGS_LONG%",
     }
-    cel = "extensions.access_loggers.filters.cel.v3.ExpressionFilter"
-    return [
-        {
-            **envoy.stdout(Flow(line)),
-            "filter": {
-                "extension_filter": envoy.typed(
-                    "envoy.access_loggers.extension_filters.cel",
-                    cel,
-                    # 2 is NoHealthyUpstream: no address, or none that is not denied.
-                    expression="connection.termination_details != '' || response.flags == 2",
-                )
-            },
-        }
-    ]
+    # 2 is NoHealthyUpstream: no address, or none that is not denied.
+    when = "connection.termination_details != '' || response.flags == 2"
+    return [envoy.stdout(Flow(line), when)]
 
 
 def clusters(
@@ -284,9 +277,10 @@ def clusters(
 ) -> list[dict[str, Any]]:
     """To the listeners inside, and from those of these names to the addresses that are left."""
     tunnels = sorted({grant.way(link) for link in grants if link.rules is None})
+    spoken_to = [link for link in grants if link.rules is not None]
     return [
         *(grant.inward(name, name) for name in tunnels),
-        *(spoken.cluster(link, ca_file) for link in grants if link.rules is not None),
+        *(spoken.cluster(spoken.cluster_name(link), link, ca_file) for link in spoken_to),
         *(_addresses(name, mesh) for name in sorted(set(names))),
     ]
 

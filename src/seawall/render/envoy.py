@@ -113,11 +113,19 @@ def _said(header: str) -> str:
     return f"%DYNAMIC_METADATA(envoy.filters.http.ext_authz:{header})%"
 
 
-def stdout(line: dict[str, Any] | Flow) -> dict[str, Any]:
-    """An access log of such lines as JSON."""
+def stdout(line: dict[str, Any] | Flow, when: str = "") -> dict[str, Any]:
+    """An access log of such lines as JSON; `when`: an expression (CEL) that must hold."""
     form = {"json_format": line, "json_format_options": Flow({"sort_properties": False})}
     kind = "extensions.access_loggers.stream.v3.StdoutAccessLog"
-    return typed("envoy.access_loggers.stdout", kind, log_format=form)
+    made = typed("envoy.access_loggers.stdout", kind, log_format=form)
+    if not when:
+        return made
+    cel = typed(
+        "envoy.access_loggers.extension_filters.cel",
+        "extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+        expression=when,
+    )
+    return {**made, "filter": {"extension_filter": cel}}
 
 
 def rate_limit(stat_prefix: str, tokens: int, fill: int, seconds: int) -> dict[str, Any]:

@@ -13,14 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from seawall.plan.links import to_model
-from seawall.plan.model import Link, Plan
+from seawall.plan.model import Plan
 from seawall.spec.profiles import HOSTS
 from seawall.wire import headers, places
 from seawall.wire.messages import Fault
 from seawall.wire.profiles import AgentProfile, ModelProfile, ToolGrant
 
-from . import egress, envoy, grant, metering, services, yaml_text
-from .injection import injector
+from . import egress, envoy, grant, metering, services, spoken, yaml_text
 from .topology import GATEWAY_HOST, Service, Topology, service_name
 from .yaml_text import Flow
 
@@ -204,19 +203,12 @@ def _model_clusters(
     names = {f"model-{number}": model for number, model in enumerate(models)}
     if offline:
         return [envoy.cluster(name, "models", places.MODELS_PORT) for name in names]
-    return [_model_cluster(name, to_model("", m), _ca_file(plan)) for name, m in names.items()]
+    # By the listener inside as any grant: a provider's name may be changed by somebody too.
+    return [spoken.cluster(name, to_model("", m), _ca_file(plan)) for name, m in names.items()]
 
 
 def _ca_file(plan: Plan) -> str:
     return envoy.OWN_CA_FILE if plan.trusted_cas else envoy.CA_FILE
-
-
-def _model_cluster(name: str, link: Link, ca_file: str) -> dict[str, Any]:
-    """By the listener inside as any grant: a provider's name may be changed by somebody too."""
-    host = grant.host_of(link)
-    inner = envoy.tls(host, ca_file)["transport_socket"] if link.protocol == "https" else None
-    added = envoy.upstream(injector(link.credential)) if link.credential else {}
-    return grant.inward(name, grant.way(link), inner, **added)
 
 
 def _lease_check(agent: str) -> dict[str, Any]:

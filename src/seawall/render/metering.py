@@ -10,11 +10,10 @@ from typing import Any
 
 from seawall.wire import headers
 from seawall.wire.messages import Fault
+from seawall.wire.profiles import MODEL_REQUEST_BYTES_MAX
 
 from . import envoy
 
-REQUEST_BYTES_MAX = 8 * 1024**2
-"""As the keeper's own: it sees each model request whole."""
 SCRIPT_FILE = "meter.lua"
 """Beside the gateway's configuration, in its image."""
 
@@ -22,7 +21,7 @@ ROUTE: dict[str, Any] = {
     "typed_per_filter_config": {
         "envoy.filters.http.ext_authz": {
             "@type": f"{envoy.TYPES}.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
-            "check_settings": {"with_request_body": {"max_request_bytes": REQUEST_BYTES_MAX}},
+            "check_settings": {"with_request_body": {"max_request_bytes": MODEL_REQUEST_BYTES_MAX}},
         }
     }
 }
@@ -51,7 +50,7 @@ def replies(agent: str) -> dict[str, Any]:
     """Envoy's own 413 and 504 as faults that runtime and people can read."""
     too_large = Fault(
         code="payload",
-        reason=f"{agent} may send {REQUEST_BYTES_MAX} bytes",
+        reason=f"{agent} may send {MODEL_REQUEST_BYTES_MAX} bytes",
         remedy="Ask with less",
     )
     silent = Fault(code="silence", reason="the server was silent for too long", remedy="Try again")

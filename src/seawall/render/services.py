@@ -82,12 +82,7 @@ def listener(
         "extensions.filters.network.set_filter_state.v3.Config",
         on_new_connection=states,
     )
-    resolve = envoy.typed(
-        "envoy.filters.network.sni_dynamic_forward_proxy",
-        "extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig",
-        port_value=service.port,
-        dns_cache_config=egress.dns(grant.OWN, mesh),
-    )
+    resolve = egress.resolver(grant.OWN, service.port, mesh)
     proxy = envoy.typed(
         "envoy.filters.network.tcp_proxy",
         "extensions.filters.network.tcp_proxy.v3.TcpProxy",
@@ -120,9 +115,4 @@ def _log(
         "sent": "%BYTES_SENT%",
         "ms": "%DURATION%",
     }
-    cel = envoy.typed(
-        "envoy.access_loggers.extension_filters.cel",
-        "extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-        expression=f"response.flags {comparison} 0",
-    )
-    return {**envoy.stdout(Flow(line)), "filter": {"extension_filter": cel}}
+    return envoy.stdout(Flow(line), f"response.flags {comparison} 0")

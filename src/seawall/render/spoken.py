@@ -47,7 +47,7 @@ def _route(link: Link, match: dict[str, Any], limits: dict[str, Any]) -> dict[st
         "name": f"egress {target}",
         "match": match,
         **grant.marks(link),
-        "route": {**grant.inward_route(f"out {target}"), "host_rewrite_literal": written},
+        "route": {**grant.inward_route(cluster_name(link)), "host_rewrite_literal": written},
         **limits,
     }
 
@@ -109,9 +109,13 @@ def filters(grants: list[Rules]) -> list[dict[str, Any]]:
     return found
 
 
-def cluster(link: Link, ca_file: str) -> dict[str, Any]:
+def cluster_name(link: Link) -> str:
+    """The cluster of a grant."""
+    return f"out {grant.target(link)}"
+
+
+def cluster(name: str, link: Link, ca_file: str) -> dict[str, Any]:
     """To the host by way of the listener inside, with the key added on that side."""
-    name = f"out {grant.target(link)}"
     secure = link.protocol != "http"
     inner = envoy.tls(grant.host_of(link), ca_file)["transport_socket"] if secure else None
     added = envoy.upstream(injector(link.credential)) if link.credential else {}

@@ -185,6 +185,10 @@ class Rate(Message):
     output: int
 
 
+MODEL_REQUEST_BYTES_MAX = 8 * 1024**2
+"""The keeper sees each model request whole; its gateway refuses a larger one."""
+
+
 class MeteredModel(Message):
     """One model as the keeper meters it, at its number in an agent's gateway."""
 

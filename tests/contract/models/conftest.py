@@ -1,12 +1,10 @@
 """A fake provider on a real loopback port, for each test its own."""
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-import uvicorn
+from loopback import served
 
 from seawall.models.fake_plan import FakePlan
 from seawall.models.fake_providers import app
@@ -37,20 +35,8 @@ class Served:
 @asynccontextmanager
 async def serving(plan: FakePlan) -> AsyncIterator[Served]:
     """Serve `plan` until the block ends."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            app(plan), log_level="critical", ws="none", lifespan="off", timeout_graceful_shutdown=0
-        )
-        server = uvicorn.Server(config)
-        task = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
-            await asyncio.sleep(0.005)
-        try:
-            yield Served(plan, listener.getsockname()[1])
-        finally:
-            server.should_exit = True
-            await task
+    async with served(app(plan)) as port:
+        yield Served(plan, port)
 
 
 class Clock:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import uvicorn
+from loopback import served
 from pydantic_ai import Agent
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -33,18 +31,8 @@ async def refusing(status: int, fault: dict[str, str]) -> AsyncIterator[tuple[in
         return JSONResponse(fault, status)
 
     routes = [Route("/{rest:path}", refuse, methods=["POST"])]
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(Starlette(routes=routes), log_level="critical", lifespan="off")
-        server = uvicorn.Server(config)
-        task = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
-            await asyncio.sleep(0.005)
-        try:
-            yield listener.getsockname()[1], seen
-        finally:
-            server.should_exit = True
-            await task
+    async with served(Starlette(routes=routes)) as port:
+        yield port, seen
 
 
 async def asked(provider: str, port: int) -> None:
