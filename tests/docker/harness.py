@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -170,6 +171,11 @@ class Mesh:
     def remove(self) -> None:
         """Take everything away, whatever state it is in."""
         self.seawall("down", "--volumes", "--yes", check=False)
+
+
+def heeding_interrupts() -> None:
+    """A shell that runs something in the background has it ignore SIGINT, and children inherit."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def write(folder: Path, files: dict[str, str], name: str) -> Mesh:

@@ -119,11 +119,6 @@ def test_commands_on_a_mesh_that_does_not_run_say_so(solo: harness.Mesh) -> None
         assert "does not run here" in done.stderr, done.stderr
 
 
-def heeding_interrupts() -> None:
-    """A shell that runs something in the background has it ignore SIGINT, and children inherit."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize("moment", ["building", "starting"])
 def test_ctrl_c_leaves_a_state_that_is_told_and_that_down_cleans(
     solo: harness.Mesh, moment: str
@@ -138,7 +133,7 @@ def test_ctrl_c_leaves_a_state_that_is_told_and_that_down_cleans(
             "--name", solo.name]  # fmt: skip
     with subprocess.Popen(
         line, cwd=solo.folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env=os.environ, preexec_fn=heeding_interrupts,
+        env=os.environ, preexec_fn=harness.heeding_interrupts,
     ) as process:  # fmt: skip
         assert process.stderr is not None
         if moment == "building":

@@ -43,6 +43,7 @@ def going_on(mesh: harness.Mesh, *words: str) -> Iterator[Terminal]:
     running = subprocess.Popen(
         mesh.line(*words), cwd=mesh.folder, stdin=side, stdout=side, stderr=side,
         env=os.environ | {"COLUMNS": "100", "LINES": "40", "TERM": "xterm"},
+        preexec_fn=harness.heeding_interrupts,
     )  # fmt: skip
     try:
         yield terminal
